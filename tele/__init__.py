@@ -1,0 +1,1 @@
+"""Event-sourced telemetry and trace analysis for experiments with language models."""

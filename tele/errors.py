@@ -1,0 +1,125 @@
+"""The error tree.
+
+    TeleError                   anything tele refuses; the command line prints it as one sentence and exits 2
+    ├── NoStore                 there is no store where one was looked for
+    ├── ForeignStore            the folder is there, and it is not a tele store
+    ├── NewerFormat             written by a newer tele than this one
+    ├── DamagedFile             a checksum, size or hash does not match
+    ├── StoreNotWritable        the store can be read, not written
+    ├── StoreBusy               another process holds the store's lease
+    ├── UnknownExperiment       no experiment of that name
+    ├── UnknownTarget           no run, trace, span or event of that id
+    ├── BadQuery                the SQL does not run, or would write
+    └── BadInput                a file, an option or a value that cannot be used
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = [
+    "BadInput",
+    "BadQuery",
+    "DamagedFile",
+    "ForeignStore",
+    "NewerFormat",
+    "NoStore",
+    "StoreBusy",
+    "StoreNotWritable",
+    "TeleError",
+    "UnknownExperiment",
+    "UnknownTarget",
+]
+
+
+def _nearest(near: Sequence[str]) -> str:
+    return f" Nearest: {', '.join(near)}." if near else ""
+
+
+class TeleError(Exception):
+    """Base of everything that tele refuses; its text says what, where and what to do."""
+
+
+class NoStore(TeleError):
+    """There is no store at `path`."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        super().__init__(
+            f"No store at {self.path}. Run an experiment or `tele demo` there, or name one with --store or TELE_STORE."
+        )
+
+
+class ForeignStore(TeleError):
+    """The folder at `path` exists and is not a tele store."""
+
+    def __init__(self, path: Path | str, why: str) -> None:
+        self.path = Path(path)
+        super().__init__(f"{self.path} is not a tele store: {why}. Name another folder with --store or TELE_STORE.")
+
+
+class NewerFormat(TeleError):
+    """`path` was written in format `found`; this tele reads up to `known`."""
+
+    def __init__(self, path: Path | str, found: int, known: int) -> None:
+        self.path, self.found, self.known = Path(path), found, known
+        super().__init__(
+            f"{self.path} has format {found}; this tele reads formats up to {known}. Upgrade tele to read this store."
+        )
+
+
+class DamagedFile(TeleError):
+    """A file of the store is not what was written."""
+
+    def __init__(self, path: Path | str, why: str) -> None:
+        self.path = Path(path)
+        super().__init__(f"{self.path} is damaged: {why}. Restore it from a copy, or move it out of the store.")
+
+
+class StoreNotWritable(TeleError):
+    """The store at `path` cannot be written."""
+
+    def __init__(self, path: Path | str, why: str) -> None:
+        self.path = Path(path)
+        super().__init__(f"Cannot write to the store {self.path}: {why}. Choose another with --store or TELE_STORE.")
+
+
+class StoreBusy(TeleError):
+    """Another process holds the lease of the store."""
+
+    def __init__(self, path: Path | str, holder: str) -> None:
+        self.path, self.holder = Path(path), holder
+        super().__init__(f"The store {self.path} is being sealed by {holder}. Try again when it is done.")
+
+
+class UnknownExperiment(TeleError):
+    """No experiment `name` in this store; `near` holds the nearest names."""
+
+    def __init__(self, name: str, near: Sequence[str] = ()) -> None:
+        self.name, self.near = name, tuple(near)
+        super().__init__(f"No experiment {name!r} in this store.{_nearest(near)} List them with `tele experiments`.")
+
+
+class UnknownTarget(TeleError):
+    """No experiment, run, trace, chain, span or event goes by `target`."""
+
+    def __init__(self, target: str, near: Sequence[str] = ()) -> None:
+        self.target, self.near = target, tuple(near)
+        super().__init__(
+            f"Nothing in this store is called {target!r}.{_nearest(near)} List with `tele experiments` and `tele runs`."
+        )
+
+
+class BadQuery(TeleError):
+    """The query does not run; the message is DuckDB's own."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
+class BadInput(TeleError):
+    """A file, an option or a value that cannot be used; `what` says so in one sentence."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)

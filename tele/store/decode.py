@@ -1,0 +1,65 @@
+"""From verified journal lines to rows, by DuckDB's JSON reader.
+
+A line holds what cannot be computed. Times, durations, the writer and the JSON text of the nested values are computed here.
+A column that a line's schema version did not have yet is lifted out of the attribute `user.<name>`, where the writer of
+that version put a keyword of that name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tele.store.columns import COLUMNS, SCHEMA_VERSION, Column
+from tele.store.names import DEFAULT_EXPERIMENT, experiment_id
+from tele.store.schema import journal_struct
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+    import pyarrow as pa
+
+__all__ = ["decode", "lift", "lines_table"]
+
+_DERIVED = {
+    "time": "make_timestamptz(j.start_ns // 1000)",
+    "end_time": "make_timestamptz(j.end_ns // 1000)",
+    "duration_ms": "coalesce(j.duration_ms, (j.end_ns - j.start_ns) / 1e6)",
+    "writer": "writer",
+    "experiment": f"coalesce(j.experiment, '{DEFAULT_EXPERIMENT}')",
+    "experiment_id": f"coalesce(j.experiment_id, '{experiment_id(DEFAULT_EXPERIMENT)}')",
+}
+
+
+def lines_table(batches: Sequence[tuple[str, list[bytes]]]) -> pa.Table:
+    """Lines of several journals as an Arrow table with columns `writer` and `line`."""
+    import pyarrow as pa
+
+    writers = [writer for writer, lines in batches for _ in lines]
+    lines = [line for _, batch in batches for line in batch]
+    text = pa.array(lines, type=pa.large_binary()).cast(pa.large_string())
+    return pa.table({"writer": pa.array(writers, type=pa.string()).dictionary_encode(), "line": text})
+
+
+def decode(con: duckdb.DuckDBPyConnection, lines: pa.Table, *, version: int = SCHEMA_VERSION) -> duckdb.DuckDBPyRelation:
+    """Rows of `events` from `lines` (see `lines_table`), in the order of the lines."""
+    selected = ", ".join(f'{_expression(c, version)} AS "{c.name}"' for c in COLUMNS)
+    source = f"SELECT writer::VARCHAR AS writer, from_json(line, '{journal_struct()}') AS j FROM lines"
+    con.register("lines", lines)
+    return con.sql(f"SELECT {selected} FROM ({source})")
+
+
+def _expression(column: Column, version: int) -> str:
+    if column.since > version:
+        return lift(column, "j.attributes")
+    if column.name in _DERIVED:
+        return _DERIVED[column.name]
+    if column.name in ("input", "output"):
+        text = f"j.{column.name}::VARCHAR"
+        return f"CASE WHEN starts_with({text}, '{{\"$blob\":') THEN 'blob:' || (j.{column.name}->>'$.\"$blob\"') ELSE {text} END"
+    return f'j."{column.name}"::{column.type}'
+
+
+def lift(column: Column, attributes: str) -> str:
+    """SQL of a column that its rows do not have yet: the attribute `user.<name>`, or NULL where it does not fit."""
+    return f"try_cast({attributes}::JSON->>'$.\"user.{column.name}\"' AS {column.type})"

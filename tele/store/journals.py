@@ -1,0 +1,132 @@
+"""Reading journals: their headers, what stands behind the sealed offset, and whether their process lives."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from tele.errors import NewerFormat
+from tele.store.columns import SCHEMA_VERSION
+from tele.store.journal import machine_id
+from tele.store.layout import Layout, network_filesystem
+from tele.store.line import Damage, Scan, scan
+from tele.store.manifest import Sealed
+
+__all__ = ["SILENT_SECONDS", "Header", "Tail", "headers", "liveness", "read_tail"]
+
+SILENT_SECONDS = 600
+_HEADER_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """First line of a journal."""
+
+    path: Path
+    writer: str
+    process: str
+    version: int
+    machine: str
+    fault: str = ""
+    """Why the journal cannot be used, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What one journal holds behind an offset."""
+
+    header: Header
+    scan: Scan
+
+
+def headers(layout: Layout) -> Iterator[Header]:
+    """Headers of all journals, in order of their names; raises NewerFormat."""
+    try:
+        names = sorted(os.listdir(layout.journals))
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name.endswith(".jsonl") and not name.startswith("."):
+            with contextlib.suppress(FileNotFoundError):  # forgotten since it was listed
+                yield _header(layout, layout.journals / name)
+
+
+def _header(layout: Layout, path: Path) -> Header:
+    with path.open("rb") as file:
+        first = file.readline(_HEADER_BYTES)
+    writer = path.stem
+    lines = scan(first).lines
+    if not lines:
+        return Header(path, writer, "", SCHEMA_VERSION, "", "its first line is damaged")
+    facts = orjson.loads(lines[0])
+    if facts.get("tele") != "journal":
+        return Header(path, writer, "", SCHEMA_VERSION, "", "it does not begin with a journal's first line")
+    if facts["version"] > SCHEMA_VERSION:
+        raise NewerFormat(path, facts["version"], SCHEMA_VERSION)
+    fault = ""
+    if facts["store"] != layout.id:
+        fault = "it belongs to another store"
+    elif facts["writer"] != writer:
+        fault = f"it is the journal of writer {facts['writer']}"
+    return Header(path, writer, facts["process"], facts["version"], facts["machine"], fault)
+
+
+def read_tail(header: Header, sealed: Sealed | None, limit: int = -1) -> Tail:
+    """Verify what stands behind the sealed offset, up to `limit` bytes; the header line is left out."""
+    offset, due = (sealed.offset, sealed.next) if sealed else (0, 0)
+    if header.fault and not header.process:  # no line can be trusted to be ours, the sound ones are still read
+        due = 1 if not sealed else due
+    with header.path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < offset:
+            found = Damage(size, offset - size, f"it was cut to {size} bytes after {offset} were sealed")
+            return Tail(header, Scan([], due, due, size, 0, [found]))
+        file.seek(offset)
+        data = file.read(limit)
+        while limit > 0 and b"\n" not in data and (more := file.read(limit)):
+            data += more
+    found_lines = scan(data, offset=offset, expected=due)
+    if found_lines.lines and found_lines.first == 0:
+        del found_lines.lines[0]
+    return Tail(header, found_lines)
+
+
+def liveness(layout: Layout) -> list[tuple[str, str, str]]:
+    """Writer, process and state (`alive`, `dead`, `silent`) of every journal.
+
+    A live process holds the lock of its journal. Where a lock says nothing (another machine's process, a network file
+    system), a journal written within ten minutes is `alive` and an older one `silent`.
+    """
+    here = machine_id(layout)
+    shared = network_filesystem(layout.root) is not None
+    return [(h.writer, h.process, _state(h.path, trust=not shared and h.machine in (here, ""))) for h in headers(layout)]
+
+
+def _state(path: Path, *, trust: bool) -> str:
+    try:
+        if locked(path):
+            return "alive"
+        if trust:
+            return "dead"
+        return "alive" if time.time() - path.stat().st_mtime < SILENT_SECONDS else "silent"
+    except FileNotFoundError:
+        return "dead"
+
+
+def locked(path: Path) -> bool:
+    """Whether a process holds the lock of the journal at `path`."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

@@ -1,0 +1,220 @@
+"""Reading a store: one consistent snapshot, in an in-memory DuckDB that can read it and nothing else.
+
+The snapshot is one version of the manifest and, behind its sealed offsets, what the journals held when they were opened.
+Whatever is sealed, compacted or written afterwards does not show; nothing that was there is missed or seen twice.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from tele.errors import BadQuery
+from tele.store import blobs
+from tele.store.amend import AMENDED, amended_view
+from tele.store.columns import COLUMNS, NAMES, SCHEMA_VERSION
+from tele.store.decode import decode, lift, lines_table
+from tele.store.journals import Tail, headers, liveness, read_tail
+from tele.store.layout import Layout, network_filesystem, open_layout
+from tele.store.manifest import Sealed, Segment, State, load
+from tele.store.schema import empty_select
+from tele.store.segments import verify
+from tele.store.views import view_sql
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["Store", "open_store"]
+
+MEMORY_LIMIT = "640MB"
+"""DuckDB's share; with Python and Arrow a reader stays below 1 GiB, and spills what is larger."""
+
+_CHUNK_BYTES = 32 * 1024 * 1024
+
+
+class Store:
+    """A store, open for reading: one snapshot of it, taken when it was opened.
+
+    Closes with `close()` or as a context manager. SQL is read-only and reaches nothing outside the store.
+    """
+
+    def __init__(self, layout: Layout, *, memory_limit: str = MEMORY_LIMIT) -> None:
+        import duckdb
+
+        self.layout = layout
+        self.damage: tuple[str, ...] = ()
+        """What could not be read, one sentence each."""
+        self._scratch = Path(tempfile.mkdtemp(prefix="tele-"))
+        try:
+            self.state = load(layout)
+            verify(layout, self.state.segments.values())
+            self._con = duckdb.connect(config={"memory_limit": memory_limit})
+            self._con.execute("SET TimeZone = 'UTC'")
+            self._con.execute(f"SET temp_directory = {_quote(self._scratch / 'spill')}")
+            self._snapshot()
+            self._lock()
+        except BaseException:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            raise
+
+    @property
+    def path(self) -> Path:
+        """Folder of the store."""
+        return self.layout.root
+
+    # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """Run one SELECT over the views and return DuckDB's relation: `.pl()`, `.df()`, `.to_arrow_table()`, `.fetchall()`.
+
+        Raises BadQuery with DuckDB's message where it does not run or would write.
+        """
+        import duckdb
+
+        try:
+            statements = self._con.extract_statements(query)
+            if len(statements) != 1 or statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+                raise BadQuery("The store is read-only: give one SELECT statement.")
+            return self._con.sql(query)
+        except duckdb.Error as error:
+            raise BadQuery(str(error)) from None
+
+    def rows(self, query: str, params: Sequence[object] | dict[str, object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of one query; `?` or `$name` in it stand for `params`. Raises BadQuery."""
+        import duckdb
+
+        try:
+            return self._con.execute(query, params or None).fetchall()
+        except duckdb.Error as error:
+            raise BadQuery(str(error)) from None
+
+    def blob(self, reference: str) -> bytes:
+        """Body behind a `blob:SHA256` reference; raises UnknownTarget or DamagedFile."""
+        return blobs.get(self.layout.blobs, reference)
+
+    @property
+    def network(self) -> str | None:
+        """Name of the network file system that the store lies on, where locks cannot be trusted; None on a local disk."""
+        return network_filesystem(self.layout.root)
+
+    def close(self) -> None:
+        """Let go of the snapshot and its temporary files."""
+        self._con.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    # ── the snapshot ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _snapshot(self) -> None:
+        con = self._con
+        con.execute("CREATE TABLE liveness (writer VARCHAR, process VARCHAR, state VARCHAR)")
+        if alive := liveness(self.layout):
+            con.executemany("INSERT INTO liveness VALUES (?, ?, ?)", alive)
+        self._read_tails()
+        con.execute(f"CREATE VIEW events_raw AS {self._raw()}")
+        found = con.execute(f"SELECT count(*) FROM tail WHERE name = '{AMENDED}'").fetchone()
+        amended = self.state.amendments or (found and found[0])
+        con.execute(f"CREATE VIEW events AS {amended_view(con) if amended else 'FROM events_raw'}")
+        for statement in view_sql().values():
+            con.execute(statement)
+
+    def _raw(self) -> str:
+        names = ", ".join(f'"{name}"' for name in NAMES)
+        parts = [f"SELECT {names} FROM tail"]
+        by_version: dict[int, list[Segment]] = {}
+        for segment in self.state.segments.values():
+            by_version.setdefault(segment.schema, []).append(segment)
+        for version, segments in sorted(by_version.items()):
+            files = ", ".join(_quote(self.layout.root / segment.path) for segment in segments)
+            parts.append(f"SELECT {_selected(version)} FROM read_parquet([{files}], hive_partitioning=false)")
+        if len(parts) > 1 and not self._tail_rows:
+            del parts[0]
+        return " UNION ALL ".join(parts)
+
+    def _read_tails(self) -> None:
+        """Decode what the journals hold behind the sealed offsets, once, and fold starts and ends into table `tail`.
+
+        The table is DuckDB's: above its memory limit it spills into the private temporary folder.
+        """
+        self._con.execute(f"CREATE TABLE read AS {empty_select()}")
+        for version, batch in self._batches():
+            decode(self._con, lines_table(batch), version=version).insert_into("read")
+        # The record of a span that has ended repeats the whole span; its start stays only where no end is there.
+        ends = "SELECT event_id FROM read WHERE kind = 'span' AND status <> 'open'"
+        starts = "SELECT max_by(r, seq) AS r FROM read r WHERE status = 'open' GROUP BY event_id"
+        self._con.execute(f"""
+            CREATE TABLE tail AS
+            SELECT * FROM read WHERE status IS DISTINCT FROM 'open'
+            UNION ALL SELECT unnest(r) FROM ({starts}) WHERE r.event_id NOT IN ({ends})""")
+        self._con.execute("DROP TABLE read")
+        rows = self._con.execute("SELECT count(*) FROM tail").fetchone()
+        self._tail_rows = rows[0] if rows else 0
+
+    def _batches(self) -> Iterator[tuple[int, list[tuple[str, list[bytes]]]]]:
+        """Lines of about 32 MB at a time, by schema version."""
+        carried = [(writer, [line.encode()]) for writer, line in self.state.opened.values()]
+        if carried:
+            yield SCHEMA_VERSION, carried
+        damage = [f"{w}: {why} (offset {at})" for w, j in self.state.journals.items() for at, _, why in j.damage]
+        pending: dict[int, list[tuple[str, list[bytes]]]] = {}
+        size = 0
+        for tail in self._tails():
+            where = tail.header.path.name
+            damage += [f"{where}: {d.why} (offset {d.offset})" for d in tail.scan.damage]
+            pending.setdefault(tail.header.version, []).append((tail.header.writer, tail.scan.lines))
+            size += sum(map(len, tail.scan.lines))
+            if size > _CHUNK_BYTES:
+                yield from pending.items()
+                pending, size = {}, 0
+        yield from pending.items()
+        self.damage = tuple(damage)
+
+    def _tails(self) -> Iterator[Tail]:
+        for header in headers(self.layout):
+            sealed = self.state.journals.get(header.writer)
+            until = header.path.stat().st_size
+            while True:
+                tail = read_tail(header, sealed, _CHUNK_BYTES)
+                yield tail
+                at = tail.scan.end
+                if at >= until or at <= (sealed.offset if sealed else 0):
+                    break
+                sealed = Sealed(header.process, at, tail.scan.next)
+
+    def _lock(self) -> None:
+        """Let the connection read the segments and its own scratch, and nothing else (DuckDB's order matters)."""
+        for setting in (
+            f"allowed_directories = [{_quote(self.layout.segments)}]",
+            "enable_external_access = false",
+            "autoinstall_known_extensions = false",
+            "autoload_known_extensions = false",
+            "allow_community_extensions = false",
+            "allow_persistent_secrets = false",
+            "lock_configuration = true",
+        ):
+            self._con.execute(f"SET {setting}")
+
+
+def open_store(path: Path | str | None = None, *, memory_limit: str = MEMORY_LIMIT) -> Store:
+    """Open the store at `path` (else `$TELE_STORE`, else the nearest `.tele`) for reading.
+
+    Raises NoStore, ForeignStore, NewerFormat or DamagedFile.
+    """
+    return Store(open_layout(path), memory_limit=memory_limit)
+
+
+def _selected(version: int) -> str:
+    return ", ".join(f'{lift(c, "attributes")} AS "{c.name}"' if c.since > version else f'"{c.name}"' for c in COLUMNS)
+
+
+def _quote(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,186 @@
+"""Sealing: verified journal lines become immutable, sorted Parquet segments.
+
+One manifest entry names the new segments and the offset up to which each journal is sealed: that is the one atomic step.
+Whatever dies before it leaves the journals as they were and files that no manifest names, which the next sealer removes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tele.store.decode import decode, lines_table
+from tele.store.journals import Tail, headers, locked, read_tail
+from tele.store.layout import Layout
+from tele.store.lease import lease
+from tele.store.manifest import Entry, Sealed, State, load, publish
+from tele.store.segments import write
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["BATCH_BYTES", "GRACE_SECONDS", "SealReport", "seal"]
+
+BATCH_BYTES = 64 * 1024 * 1024
+GRACE_SECONDS = 600
+"""A journal that is sealed whole stays this long for readers that began before."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealReport:
+    """What one seal did."""
+
+    rows: int
+    segments: int
+    open: int
+    """Spans carried: started, not ended."""
+    damage: tuple[str, ...]
+    """What could not be read, one sentence each."""
+
+
+def seal(layout: Layout, *, wait: float = 0.0, progress: Callable[[int], object] | None = None) -> SealReport:
+    """Seal all that the journals hold; `progress` is told the rows of each batch.
+
+    Raises StoreBusy where another process seals, NewerFormat, DamagedFile (a broken manifest) or OSError (no space).
+    """
+    import duckdb
+
+    rows = segments = 0
+    with lease(layout, wait=wait):
+        state = load(layout)
+        _remove_orphans(layout, state)
+        con = duckdb.connect(config={"threads": "2"})
+        con.execute("SET TimeZone = 'UTC'")
+        try:
+            while tails := _batch(layout, state):
+                entry = _entry(con, layout, state, tails)
+                state = publish(layout, state, entry)
+                sealed = sum(segment.rows for segment in entry.added)
+                rows, segments = rows + sealed, segments + len(entry.added)
+                if progress:
+                    progress(sealed)
+        finally:
+            con.close()
+        state = _forget(layout, state)
+    damage = [f"journal {w}: {why} (offset {o}, {n} bytes)" for w, j in state.journals.items() for o, n, why in j.damage]
+    return SealReport(rows, segments, len(state.opened), tuple(damage))
+
+
+def _batch(layout: Layout, state: State) -> list[Tail]:
+    room = BATCH_BYTES
+    tails = []
+    for header in headers(layout):
+        sealed = state.journals.get(header.writer)
+        if header.fault == "it belongs to another store" or (sealed and header.path.stat().st_size <= sealed.offset):
+            continue
+        tail = read_tail(header, sealed, room)
+        if tail.scan.end > (sealed.offset if sealed else 0):
+            tails.append(tail)
+            room -= sum(map(len, tail.scan.lines))
+        if room <= 0:
+            break
+    return tails
+
+
+def _entry(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, tails: list[Tail]) -> Entry:
+    """Write the segments of one batch and say what changed."""
+    _load_rows(con, tails)
+    ranges = _ranges(con)
+    segments = [write(con, layout, "ended", experiment, by_writer) for experiment, by_writer in ranges.items()]
+    opened = _still_open(con, tails)
+    closed = con.execute("SELECT event_id FROM ended WHERE kind = 'span'").fetchall() if state.opened else []
+    amendments = con.execute("SELECT count(*) FROM ended WHERE name = 'tele.amended' AND kind = 'event'").fetchone()
+    return Entry(
+        reason="seal",
+        time_ns=time.time_ns(),
+        added=segments,
+        journals={tail.header.writer: _sealed(state, tail) for tail in tails},
+        opened=opened,
+        ended=sorted({event for (event,) in closed} & state.opened.keys()),
+        amendments=amendments[0] if amendments else 0,
+    )
+
+
+def _load_rows(con: duckdb.DuckDBPyConnection, tails: list[Tail]) -> None:
+    """Put the lines into tables `ended` and `started` (spans without an end)."""
+    by_version: dict[int, list[Tail]] = defaultdict(list)
+    for tail in tails:
+        by_version[tail.header.version].append(tail)
+    con.execute("DROP TABLE IF EXISTS ended; DROP TABLE IF EXISTS started")
+    for version, group in by_version.items():
+        rows = decode(con, lines_table([(t.header.writer, t.scan.lines) for t in group]), version=version)
+        rows.create("batch")
+        for table, which in (("ended", "status IS DISTINCT FROM 'open'"), ("started", "status = 'open'")):
+            exists = con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]).fetchone()
+            verb = f"INSERT INTO {table}" if exists else f"CREATE TABLE {table} AS"
+            con.execute(f"{verb} SELECT * FROM batch WHERE {which}")
+        con.execute("DROP TABLE batch")
+
+
+def _ranges(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, list[list[int]]]]:
+    """By experiment and writer, the unbroken stretches of record numbers."""
+    islands = """
+        SELECT experiment_id, writer, min(seq), max(seq) FROM (
+            SELECT experiment_id, writer, seq,
+                   seq - row_number() OVER (PARTITION BY experiment_id, writer ORDER BY seq) AS island FROM ended)
+        GROUP BY experiment_id, writer, island ORDER BY ALL"""
+    found: dict[str, dict[str, list[list[int]]]] = {}
+    for experiment, writer, first, last in con.execute(islands).fetchall():
+        found.setdefault(experiment, {}).setdefault(writer, []).append([first, last])
+    return found
+
+
+def _still_open(con: duckdb.DuckDBPyConnection, tails: list[Tail]) -> dict[str, list[str]]:
+    """Starts whose end is not in this batch: event id to writer and line."""
+    query = """SELECT event_id, writer, seq FROM started
+               WHERE event_id NOT IN (SELECT event_id FROM ended WHERE kind = 'span') ORDER BY writer, seq"""
+    wanted = {(writer, seq): event for event, writer, seq in con.execute(query).fetchall()}
+    found = {}
+    for tail in tails if wanted else ():
+        for line in tail.scan.lines:
+            if b'"status":"open"' in line:
+                seq = int(line[line.rfind(b',"seq":') + 7 : line.rfind(b',"crc":')])
+                if event := wanted.get((tail.header.writer, seq)):
+                    found[event] = [tail.header.writer, line.decode()]
+    return found
+
+
+def _sealed(state: State, tail: Tail) -> Sealed:
+    before = state.journals.get(tail.header.writer)
+    damage = [[d.offset, d.length, d.why] for d in tail.scan.damage]
+    return Sealed(tail.header.process, tail.scan.end, tail.scan.next, (before.damage if before else []) + damage)
+
+
+def _remove_orphans(layout: Layout, state: State) -> None:
+    """Remove files of a sealer that died before its entry: their records still stand in the journals."""
+    for path in _files(layout):
+        if str(path.relative_to(layout.root)) not in state.segments:
+            path.unlink(missing_ok=True)
+
+
+def _files(layout: Layout) -> Iterable[Path]:
+    return [path for folder in layout.segments.iterdir() if folder.is_dir() for path in folder.iterdir()]
+
+
+def _forget(layout: Layout, state: State) -> State:
+    """Remove journals of dead writers that are sealed whole, after the grace period."""
+    gone = []
+    for writer, sealed in state.journals.items():
+        path = layout.journals / f"{writer}.jsonl"
+        try:
+            facts = path.stat()
+            old = time.time() - facts.st_mtime > GRACE_SECONDS
+            if sealed.damage or facts.st_size != sealed.offset or not old or locked(path):
+                continue
+        except FileNotFoundError:
+            gone.append(writer)
+            continue
+        path.unlink()
+        gone.append(writer)
+    if not gone:
+        return state
+    return publish(layout, state, Entry(reason="forget", time_ns=time.time_ns(), forgotten=gone))
