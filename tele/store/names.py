@@ -1,4 +1,4 @@
-"""Names are data, never paths: what stands on disk is a hash of them."""
+"""Names of experiments: data, never paths."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import unicodedata
 __all__ = ["DEFAULT_EXPERIMENT", "experiment_id"]
 
 DEFAULT_EXPERIMENT = "default"
-"""Experiment of what is recorded outside any."""
+"""Where a record belongs that is made outside any experiment."""
 
 
 def experiment_id(name: str) -> str:
-    """`e` and 20 hex digits of the SHA-256 of the NFC form of `name`: one id in every process and on every day."""
-    normal = unicodedata.normalize("NFC", name).encode("utf-8", "surrogatepass")
-    return "e" + hashlib.sha256(normal).hexdigest()[:20]
+    """Give the id that stands for `name` in files and folders: `e` and 20 hex digits.
+
+    They are the head of the SHA-256 of the name in Unicode form NFC, so that processes, machines and days that use one
+    name meet under one id. Any text will do, lone surrogates included.
+    """
+    text = unicodedata.normalize("NFC", name)
+    return "e" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]

@@ -1,0 +1,1 @@
+"""KEEP: the log. Event columns, journal, segments, manifest, SQL."""

@@ -1,0 +1,1 @@
+"""CAPTURE: spans, events, metrics, experiments, prices, redaction, and foreign traces."""

@@ -1,0 +1,73 @@
+"""The way of a record: plain values → redact → cap, blob → JSON.
+
+Most records are plain and clean already. They take the short way: one walk over their keys, one `orjson.dumps`, one linear
+search for secrets. Whatever is not takes the long way; both give the same bytes for what can take both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from tele.store.columns import BY_NAME
+from tele.telemetry.limits import BODY_BYTES, cap
+from tele.telemetry.plain import plain
+from tele.telemetry.redact import clean, redact, secret_key
+
+__all__ = ["encode"]
+
+_STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+_NESTED = ("attributes", "input", "output", "links", "resource")
+_OURS = frozenset({"event_id", "kind", "trace_id", "span_id", "parent_id", "run_id", "experiment_id", "status"})
+
+
+def encode(record: dict[str, Any], put: Callable[[bytes], str], key: bytes) -> bytes:
+    """JSON object of `record`, secrets out and large bodies in blobs.
+
+    `put` keeps a blob and returns its SHA-256; `key` keys the hashes of what is cut. Raises only what `put` raises.
+    """
+    try:
+        if all(_plain_keys(record[name]) for name in _NESTED if name in record):
+            body = orjson.dumps(record, None, _STRICT)
+            # `null` may be a NaN, which orjson does not tell from None
+            if len(body) <= BODY_BYTES and b"null" not in body and clean(body):
+                return body
+    except (TypeError, RecursionError):  # not plain: the long way takes anything
+        pass
+    return _long_way(record, put, key)
+
+
+def _plain_keys(value: Any) -> bool:
+    """Whether no key in `value` names a secret; RecursionError where it is too deep to be plain."""
+    if type(value) is dict:
+        for key, item in value.items():
+            if secret_key(key):
+                return False
+            kind = type(item)
+            if (kind is dict or kind is list) and not _plain_keys(item):
+                return False
+    elif type(value) is list:
+        for item in value:
+            kind = type(item)
+            if (kind is dict or kind is list) and not _plain_keys(item):
+                return False
+    return True
+
+
+def _long_way(record: dict[str, Any], put: Callable[[bytes], str], key: bytes) -> bytes:
+    found = {}
+    for name, value in record.items():
+        converted = plain(value)
+        converted = converted if name in _OURS else redact(converted)
+        if converted is not None:
+            found[name] = converted if name in _NESTED else _fit(name, converted)
+    return orjson.dumps(cap(found, put, key))
+
+
+def _fit(name: str, value: Any) -> Any:
+    """A plain value in the type of its column: text columns take JSON text of what is not text."""
+    if BY_NAME[name].type == "VARCHAR" and not isinstance(value, str):
+        return orjson.dumps(value).decode()
+    return value

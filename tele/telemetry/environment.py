@@ -1,0 +1,60 @@
+"""What a run ran on: code version, Python, packages. The host's name stays out unless asked for."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["cheap_facts", "environment"]
+
+_GIT_SECONDS = 5.0
+
+
+def cheap_facts(*, host: bool) -> dict[str, Any]:
+    """Facts that cost nothing: known before a run's first record is written."""
+    facts: dict[str, Any] = {"python": platform.python_version(), "platform": sys.platform}
+    return facts | ({"host": platform.node()} if host else {})
+
+
+@functools.cache
+def environment(*, host: bool) -> dict[str, Any]:
+    """All facts: `python`, `platform`, `packages` (name to version) and `git` (commit, branch, dirty) where there is one.
+
+    Takes up to some 100 ms and runs `git`: call it off the caller's thread. Remembered for the process.
+    """
+    from importlib.metadata import distributions
+
+    facts = cheap_facts(host=host) | {"machine": platform.machine(), "cpus": os.cpu_count()}
+    facts["packages"] = {d.name: d.version for d in sorted(distributions(), key=lambda d: d.name or "") if d.name}
+    if git := _git():
+        facts["git"] = git
+    return facts
+
+
+def _git() -> dict[str, Any]:
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError:
+        return {}
+    if not any((above / ".git").exists() for above in (folder, *folder.parents)):
+        return {}
+    commit = _run("rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    changes = _run("status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "branch": _run("rev-parse", "--abbrev-ref", "HEAD"), "dirty": bool(changes)}
+
+
+def _run(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603  # fixed arguments, no shell
+            ("git", *arguments), capture_output=True, text=True, timeout=_GIT_SECONDS, check=True  # noqa: S607
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

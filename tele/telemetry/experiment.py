@@ -1,0 +1,151 @@
+"""Experiments and their runs: lifecycle events, and the scope that all records within share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from tele.store.names import experiment_id
+from tele.telemetry.ambient import ambient
+from tele.telemetry.environment import cheap_facts, environment
+from tele.telemetry.points import record_point
+from tele.telemetry.process import process
+from tele.telemetry.scope import Node, Scope, here
+from tele.telemetry.span import inherited
+from tele.telemetry.wrap import wrap
+
+__all__ = ["Experiment", "experiment"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Experiment(Node):
+    """One run of an experiment: `with tele.experiment(name, condition=...)`, or a decorator."""
+
+    __slots__ = ("_arguments", "_environment", "_ended", "_started", "_token", "name", "run_id")
+
+    def __init__(
+        self,
+        name: str,
+        condition: str | None = None,
+        *,
+        hypothesis: str | None = None,
+        description: str | None = None,
+        tags: Iterable[str] = (),
+        sample_size: int | None = None,
+        replicate: int | None = None,
+        seed: int | None = None,
+        cluster: str | None = None,
+        **attributes: Any,
+    ) -> None:
+        """Name the experiment; nothing is recorded before `with`. Runs of one name belong together across processes and days.
+
+        `condition`, `replicate`, `seed` and `cluster` are columns of every record within. `sample_size` is the number of items
+        that the plan asks for. Other keywords are attributes of the run.
+        """
+        self.name = str(name)
+        columns = {"condition": condition, "replicate": replicate, "seed": seed, "cluster": cluster}
+        self._arguments: dict[str, Any] = {
+            "columns": inherited({key: value for key, value in columns.items() if value is not None}),
+            "tags": [str(tag) for tag in tags],
+            "attributes": {
+                key: value
+                for key, value in (
+                    ("hypothesis", hypothesis),
+                    ("description", description),
+                    ("sample_size", sample_size),
+                    *attributes.items(),
+                )
+                if value is not None
+            },
+        }
+        self.run_id = ""
+        self._token: Token[Node] | None = None
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        now = ambient.now()
+        above = here.get()
+        self.run_id = ambient.ids.run(now)
+        identity = {"experiment": self.name, "experiment_id": experiment_id(self.name), "run_id": self.run_id}
+        super().__init__(Scope(identity | self._arguments["columns"], process.sampling_rate))
+        facts = dict(self._arguments["attributes"])
+        if process.sampling_rate < 1:
+            facts["sampling_rate"] = process.sampling_rate
+        if parent := above.scope.columns.get("run_id"):
+            facts["parent_run_id"] = parent
+        if self._arguments["tags"]:
+            facts["tags"] = self._arguments["tags"]
+        facts["environment"] = cheap_facts(host=process.record_host)
+        self._lifecycle("started", facts)
+        self._environment = threading.Thread(target=self._record_environment, name="tele-environment", daemon=True)
+        try:
+            self._environment.start()
+        except RuntimeError as error:
+            process.lose(error, 0)
+        self._token = here.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        token, self._token = self._token, None
+        if token is None:
+            return
+        try:
+            here.reset(token)
+        except ValueError:  # left in another context than it was entered in: that one never saw it
+            pass
+        if self._environment.is_alive():
+            self._environment.join(2.0)
+        if not self._ended:
+            self._end(error)
+        process.seal_soon()
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is None or isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and not error.code):
+            self._lifecycle("stopped", {})
+            return
+        kind = type(error)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        self._lifecycle("failed", {"error_type": name, "error_message": error})
+
+    # ── its life ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def pause(self) -> None:
+        """Say that the run rests; what is recorded meanwhile is kept."""
+        self._lifecycle("paused", {})
+
+    def resume(self) -> None:
+        """Say that the run goes on."""
+        self._lifecycle("resumed", {})
+
+    def stop(self) -> None:
+        """End the run now; leaving the `with` block then says nothing more."""
+        if not self._ended:
+            self._ended = True
+            self._lifecycle("stopped", {})
+
+    def archive(self) -> None:
+        """Leave the run out of later analyses; its events stay."""
+        self._lifecycle("archived", {})
+
+    def __call__(self, function: F) -> F:
+        """Wrap `function`: each call is a run of its own."""
+        return wrap(function, self._again)
+
+    def _again(self) -> Experiment:
+        given = self._arguments
+        return Experiment(self.name, **given["columns"], tags=given["tags"], **given["attributes"])
+
+    def _lifecycle(self, what: str, attributes: dict[str, Any]) -> None:
+        record_point("event", f"tele.experiment.{what}", {}, {}, attributes, Node(self.scope))
+
+    def _record_environment(self) -> None:
+        self._lifecycle("environment", {"environment": environment(host=process.record_host)})
+
+
+experiment = Experiment

@@ -1,0 +1,182 @@
+"""This process's telemetry: where it writes, how, and what it could not write.
+
+Nothing here raises into the user's program. What is lost is counted by reason, warned of once for each reason on the logger
+`tele`, and told in the store as `tele.dropped` as soon as it can be written.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+from tele.errors import BadInput, TeleError
+from tele.store import blobs
+from tele.store.journal import Durability, Journal
+from tele.store.journal import durability as checked_durability
+from tele.store.layout import Layout, network_filesystem, prepare
+from tele.telemetry.encode import encode
+
+__all__ = ["Process", "configure", "dropped", "flush", "process"]
+
+SEAL_EVENTS = 100_000
+SEAL_BYTES = 64 * 1024 * 1024
+
+_log = logging.getLogger("tele")
+
+
+class Process:
+    """Settings and journal of this process; `process` below is the one in use."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self.durability: Durability = "process"
+        self.sampling_rate = 1.0
+        self.sealing: Literal["auto", "manual"] = "auto"
+        self.record_host = False
+        self.lost: Counter[str] = Counter()
+        self._warned: set[str] = set()
+        self._journal: Journal | None = None
+        self._lock = threading.Lock()
+        self._sealers: list[int] = []
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, begun on first use; raises TeleError where the store cannot be written."""
+        return self._journal or self._begin()
+
+    def _begin(self) -> Journal:
+        with self._lock:
+            if self._journal is None:
+                if sys.platform == "win32":
+                    _log.warning("tele does not write on Windows: reading and viewing work, recording is not supported.")
+                layout = prepare(self.path)
+                if network := network_filesystem(layout.root):
+                    _log.warning(
+                        "The store %s lies on a network file system (%s), where locks and appends are not reliable. "
+                        "Choose a local folder with TELE_STORE.",
+                        layout.root,
+                        network,
+                    )
+                self._journal = Journal(layout, self.durability)
+            return self._journal
+
+    @property
+    def layout(self) -> Layout:
+        """The store being written; raises TeleError where it cannot be."""
+        return self.journal.layout
+
+    def write(self, record: dict[str, Any], scope: bytes) -> bool:
+        """Append `record` behind the columns of `scope` (a JSON object's inside that ends in a comma, or nothing).
+
+        Returns whether it was handed to the journal; never raises an Exception.
+        """
+        try:
+            journal = self._journal or self._begin()
+            body = encode(record, self._put, journal.layout.hash_key)
+            before = journal.dropped.total() if journal.dropped else 0
+            journal.append(b"{%b%b" % (scope, body[1:-1]))
+            if journal.dropped and journal.dropped.total() > before:
+                self._warn(next(reversed(journal.dropped)))
+        except Exception as error:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
+            self.lose(error)
+            return False
+        return True
+
+    def _put(self, body: bytes) -> str:
+        return blobs.put(self.layout.blobs, body, durable=self.durability == "fsync")
+
+    def lose(self, error: Exception, count: int = 1) -> None:
+        """Count what could not be recorded, and warn once for each reason."""
+        why = str(error) if isinstance(error, TeleError) else f"{type(error).__name__}: {error}"
+        self.lost[why] += count
+        self._warn(why)
+
+    def _warn(self, why: str) -> None:
+        if why not in self._warned:
+            self._warned.add(why)
+            _log.warning("tele could not record: %s. The program goes on; `tele check` tells how much was lost.", why)
+
+    def seal_soon(self) -> None:
+        """Start a separate process that seals the store, where that is wanted and possible."""
+        if self.sealing == "manual" or self._journal is None or not self._journal.writer:
+            return
+        self._journal.flush()
+        self._journal.events = self._journal.bytes = 0
+        self._sealers = [pid for pid in self._sealers if not _reaped(pid)]
+        command = [sys.executable, "-m", "tele", "seal", "--quiet", "--store", str(self._journal.layout.root.resolve())]
+        try:
+            null = os.open(os.devnull, os.O_RDWR)
+            actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
+            self._sealers.append(os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True))
+            os.close(null)
+        except (OSError, AttributeError, NotImplementedError, ValueError) as error:
+            _log.debug("tele could not start the sealer (%s); the next command that opens the store seals.", error)
+
+    def seal_due(self) -> bool:
+        """Whether so much was written since the last seal that another is due."""
+        journal = self._journal
+        return journal is not None and (journal.events >= SEAL_EVENTS or journal.bytes >= SEAL_BYTES)
+
+    def close(self) -> None:
+        """Flush and finish the journal; the next record begins a new one."""
+        with self._lock:
+            journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close()
+
+
+def _reaped(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True
+
+
+process = Process()
+
+
+def configure(
+    *,
+    store: str | os.PathLike[str] | None = None,
+    durability: str | None = None,
+    sampling_rate: float | None = None,
+    seal: Literal["auto", "manual"] | None = None,
+    record_host: bool | None = None,
+) -> None:
+    """Set up this process's telemetry. What is not given stays as it was; call it before the first record.
+
+    `store` is a folder (default `$TELE_STORE`, else the nearest `.tele`). `durability` is `process` (default: a record is in
+    write(2) before its call returns), `fsync` or `buffered` (within 250 ms). `sampling_rate` in (0, 1] is decided for each
+    trace by a hash of its id; 1.0 keeps all. `seal="manual"` leaves sealing to `tele seal`. Raises BadInput.
+    """
+    if sampling_rate is not None and not 0 < sampling_rate <= 1:
+        raise BadInput(f"sampling_rate is above 0 and at most 1, not {sampling_rate!r}.")
+    mode = checked_durability(durability) if durability is not None else process.durability
+    process.close()
+    process.path = Path(store) if store is not None else process.path
+    process.durability = mode
+    process.sampling_rate = sampling_rate if sampling_rate is not None else process.sampling_rate
+    process.sealing = seal or process.sealing
+    process.record_host = record_host if record_host is not None else process.record_host
+
+
+def flush() -> None:
+    """Hand every record to write(2); in mode `fsync` they are on the disk already. Never raises."""
+    journal = process._journal  # noqa: SLF001  # this module owns the process
+    if journal is not None:
+        journal.flush()
+
+
+def dropped() -> dict[str, int]:
+    """How many records this process could not write, by reason; empty when nothing was lost."""
+    journal = process._journal  # noqa: SLF001
+    return dict(process.lost + (journal.dropped if journal is not None else Counter()))
+
+
+atexit.register(flush)

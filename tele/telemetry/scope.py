@@ -1,0 +1,56 @@
+"""What a record inherits from around it: experiment, run, condition, item and their like, and the span above.
+
+A scope is immutable and holds its columns as encoded JSON, so that a span pays for them once, not at every record.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+import orjson
+
+from tele.store.names import DEFAULT_EXPERIMENT, experiment_id
+from tele.telemetry.plain import plain
+from tele.telemetry.redact import redact
+
+__all__ = ["INHERITED", "OUTSIDE", "Node", "Scope", "here"]
+
+INHERITED = frozenset({"condition", "replicate", "item_id", "seed", "cluster", "conversation_id"})
+"""Columns that spans, events and metrics take over from the span or experiment around them."""
+
+
+class Scope:
+    """Columns shared by all records within."""
+
+    __slots__ = ("columns", "encoded", "sampling_rate")
+
+    def __init__(self, columns: dict[str, Any], sampling_rate: float = 1.0) -> None:
+        self.columns = columns
+        self.sampling_rate = sampling_rate
+        text = orjson.dumps(redact(plain(columns)))
+        self.encoded = text[1:-1] + b"," if columns else b""
+
+    def with_columns(self, columns: dict[str, Any]) -> Scope:
+        """Return a scope where `columns` stand over these."""
+        return Scope(self.columns | columns, self.sampling_rate)
+
+
+class Node:
+    """A place in the tree of what is going on: a span, an experiment, or a caller in another process."""
+
+    __slots__ = ("sampled", "scope", "span_id", "trace_id")
+
+    def __init__(self, scope: Scope, trace_id: str = "", span_id: str = "", *, sampled: bool = True) -> None:
+        self.scope = scope
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.sampled = sampled
+
+
+_DEFAULT = {"experiment": DEFAULT_EXPERIMENT, "experiment_id": experiment_id(DEFAULT_EXPERIMENT)}
+OUTSIDE = Node(Scope(_DEFAULT))
+"""Outside any experiment."""
+
+here: ContextVar[Node] = ContextVar("tele.here", default=OUTSIDE)
+"""Where the running code is; follows asyncio tasks."""

@@ -1,0 +1,205 @@
+"""Spans: what took time. A context manager and a decorator, for sync, async, generator and async-generator functions."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from tele.telemetry.ambient import ambient
+from tele.telemetry.fields import fill, fit
+from tele.telemetry.pricing import add_cost
+from tele.telemetry.process import process
+from tele.telemetry.sampling import keeps
+from tele.telemetry.scope import INHERITED, Node, here
+from tele.telemetry.ticker import ticker
+from tele.telemetry.wrap import wrap
+
+__all__ = ["Span", "current_span", "inherited", "span"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+
+class Span(Node):
+    """One operation with a beginning and an end. Make one with `tele.span`."""
+
+    __slots__ = ("_attributes", "_event_id", "_fields", "_generation", "_mono", "_parent", "_token", "name", "start_ns")
+
+    def __init__(self, name: str, attributes: Mapping[str, Any] | None = None, **fields: Any) -> None:
+        """Take a name, columns and attributes; nothing is recorded before `with`.
+
+        A keyword that is a user column of `events` fills it, any other becomes an attribute; `attributes` takes dotted keys.
+        """
+        self.name = name
+        self._fields = fields
+        self._attributes = dict(attributes) if attributes else None
+        self._token: Token[Node] | None = None
+        self._event_id = ""
+
+    # ── as a context manager ─────────────────────────────────────────────────────────────────────────────────────
+
+    def __enter__(self) -> Self:
+        above = here.get()
+        self._parent = above
+        self.start_ns = now = ambient.now()
+        scope = above.scope
+        if not INHERITED.isdisjoint(self._fields):
+            scope = scope.with_columns(inherited(self._fields))
+        self.scope = scope
+        if above.trace_id:
+            self.trace_id = above.trace_id
+            self.sampled = above.sampled
+        else:
+            self.trace_id = ambient.ids.trace(now)
+            self.sampled = scope.sampling_rate >= 1.0 or keeps(self.trace_id, scope.sampling_rate)
+        self.span_id = ambient.ids.span()
+        self._generation = ticker.generation
+        self._token = here.set(self)
+        if self.sampled:
+            ticker.young[id(self)] = self
+            if not ticker.running:
+                ticker.start()
+        self._mono = ambient.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        end = self.start_ns + ambient.monotonic() - self._mono
+        token, self._token = self._token, None
+        if token is None:
+            return
+        if self.sampled and ticker.young.pop(id(self), None) is None:
+            with ticker.writing:  # our start is being written, or was: the end stands behind it
+                pass
+        try:
+            here.reset(token)
+        except ValueError:  # closed in another context (a generator finished elsewhere): that one was never entered
+            pass
+        if self.sampled and self._generation == ticker.generation:
+            self._write(end, error)
+
+    # ── while it runs ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def set(self, **fields: Any) -> Self:
+        """Fill columns and attributes, as the keywords of `tele.span` do; later values stand over earlier ones."""
+        self._fields |= fields
+        if self._token is not None and not INHERITED.isdisjoint(fields):
+            self.scope = self.scope.with_columns(inherited(fields))
+        return self
+
+    def set_attribute(self, key: str, value: Any) -> Self:
+        """Set one attribute; `key` may have dots."""
+        if self._attributes is None:
+            self._attributes = {}
+        self._attributes[key] = value
+        return self
+
+    def usage(
+        self,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cache_read_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+        cost_usd: float | None = None,
+    ) -> Self:
+        """Say what a model call used. Input includes cached tokens, output includes reasoning; dollars follow from the
+        price table unless `cost_usd` states them.
+        """
+        given = {key: value for key, value in locals().items() if key != "self" and value is not None}
+        if cost_usd is not None:
+            given["price_ref"] = "source"
+        return self.set(**given)
+
+    def fail(self, error_type: str, message: str = "") -> Self:
+        """Mark as failed without an exception, such as an answer that was refused."""
+        return self.set(success=False, error_type=error_type, error_message=message)
+
+    @property
+    def event_id(self) -> str:
+        """Id of the record of this span, for a later `tele.score`."""
+        if not self._event_id:
+            self._event_id = ambient.ids.event(self.start_ns)
+        return self._event_id
+
+    # ── as a decorator ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def __call__(self, function: F) -> F:
+        """Wrap `function`: each call is a span of its own with this name and these fields."""
+        return wrap(function, lambda: Span(self.name, self._attributes, **self._fields))
+
+    # ── the record ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def write_start(self) -> None:
+        """Record that this span has begun and not ended."""
+        record = self._record()
+        record["status"] = "open"
+        fill(record, dict(self._fields), self._attributes)
+        process.write(record, self.scope.encoded)
+
+    def _record(self) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "event_id": self.event_id,
+            "kind": "span",
+            "name": self.name,
+            "start_ns": self.start_ns,
+            "trace_id": self.trace_id,
+            "span_id": self.span_id,
+        }
+        if self._parent.span_id:
+            record["parent_id"] = self._parent.span_id
+        return record
+
+    def _write(self, end: int, error: BaseException | None) -> None:
+        record = self._record()
+        record["end_ns"] = end
+        record["status"] = "ok"
+        record["success"] = True
+        try:
+            if error is not None:
+                _add_error(record, error, self.set_attribute)
+            if inherited := fill(record, self._fields, self._attributes):
+                self.scope = self.scope.with_columns(inherited | self.scope.columns)
+            if "error_type" in record and "success" not in self._fields:
+                record["success"] = False
+            if record["success"] is False:
+                record["status"] = "error"
+            if "input_tokens" in record or "output_tokens" in record:
+                add_cost(record)
+        except Exception as fault:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
+            process.lose(fault, 0)
+        process.write(record, self.scope.encoded)
+
+
+span = Span
+
+
+def current_span() -> Span | None:
+    """Return the span that the running code is in, or None."""
+    node = here.get()
+    return node if isinstance(node, Span) else None
+
+
+def inherited(fields: dict[str, Any]) -> dict[str, Any]:
+    """Columns among `fields` that records within take over, in their columns' types."""
+    given = {key: fit(key, fields[key]) for key in INHERITED & fields.keys() if fields[key] is not None}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _add_error(record: dict[str, Any], error: BaseException, attribute: Callable[[str, Any], object]) -> None:
+    if isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and not error.code):
+        return
+    kind = type(error)
+    builtin = kind.__module__ in ("builtins", "__main__")
+    record["success"] = False
+    record["error_type"] = kind.__qualname__ if builtin else f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        record["error_message"] = str(error)
+        attribute("exception.stacktrace", "".join(traceback.format_exception(error)))
+    except Exception:  # noqa: BLE001  # an exception whose own text raises
+        record["error_message"] = "(the exception's text cannot be read)"
