@@ -90,7 +90,7 @@ class StoreBusy(TeleError):
 
     def __init__(self, path: Path | str, holder: str) -> None:
         self.path, self.holder = Path(path), holder
-        super().__init__(f"The store {self.path} is being sealed by {holder}. Try again when it is done.")
+        super().__init__(f"The store {self.path} is held by {holder}. Try again when that is done.")
 
 
 class UnknownExperiment(TeleError):

@@ -15,10 +15,13 @@ __all__ = ["lease"]
 
 
 @contextmanager
-def lease(layout: Layout, *, wait: float = 0.0) -> Iterator[None]:
-    """Hold the store's lease; wait up to `wait` seconds for it. Raises StoreBusy with the holder, or StoreNotWritable."""
+def lease(layout: Layout, *, wait: float = 0.0, name: str = "lease") -> Iterator[None]:
+    """Hold the store's lease; wait up to `wait` seconds for it. Raises StoreBusy with the holder, or StoreNotWritable.
+
+    `name` is the file that is locked: `lease` for whoever changes the manifest, `ingest` for who brings in foreign files.
+    """
     try:
-        fd = os.open(layout.root / "lease", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(layout.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreNotWritable(layout.root, error.strerror or str(error)) from None
     try:

@@ -48,6 +48,8 @@ class Store:
         self.layout = layout
         self.damage: tuple[str, ...] = ()
         """What could not be read, one sentence each."""
+        self.positions: dict[str, Sealed] = {}
+        """How far each journal was read."""
         self._scratch = Path(tempfile.mkdtemp(prefix="tele-"))
         try:
             self.state = load(layout)
@@ -186,6 +188,7 @@ class Store:
                 tail = read_tail(header, sealed, _CHUNK_BYTES)
                 yield tail
                 at = tail.scan.end
+                self.positions[header.writer] = Sealed(header.process, at, tail.scan.next)
                 if at >= until or at <= (sealed.offset if sealed else 0):
                     break
                 sealed = Sealed(header.process, at, tail.scan.next)

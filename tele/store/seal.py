@@ -23,7 +23,7 @@ from tele.store.segments import write
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["BATCH_BYTES", "GRACE_SECONDS", "SealReport", "seal"]
+__all__ = ["BATCH_BYTES", "GRACE_SECONDS", "SealReport", "due", "seal"]
 
 BATCH_BYTES = 64 * 1024 * 1024
 GRACE_SECONDS = 600
@@ -68,6 +68,19 @@ def seal(layout: Layout, *, wait: float = 0.0, progress: Callable[[int], object]
         state = _forget(layout, state)
     damage = [f"journal {w}: {why} (offset {o}, {n} bytes)" for w, j in state.journals.items() for o, n, why in j.damage]
     return SealReport(rows, segments, len(state.opened), tuple(damage))
+
+
+def due(layout: Layout) -> bool:
+    """Whether a dead writer left records unsealed, or the unsealed tails hold more than a batch."""
+    state = load(layout)
+    size = 0
+    for header in headers(layout):
+        sealed = state.journals.get(header.writer)
+        unsealed = header.path.stat().st_size - (sealed.offset if sealed else 0)
+        if unsealed > 0 and not locked(header.path) and not header.fault:
+            return True
+        size += unsealed
+    return size > BATCH_BYTES
 
 
 def _batch(layout: Layout, state: State) -> list[Tail]:

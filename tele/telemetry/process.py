@@ -100,7 +100,7 @@ class Process:
     def _warn(self, why: str) -> None:
         if why not in self._warned:
             self._warned.add(why)
-            _log.warning("tele could not record: %s. The program goes on; `tele check` tells how much was lost.", why)
+            _log.warning("tele could not record: %s. The program goes on; tele.dropped() tells how much was lost.", why)
 
     def seal_soon(self) -> None:
         """Start a separate process that seals the store, where that is wanted and possible."""

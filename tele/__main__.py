@@ -1,0 +1,5 @@
+"""`python -m tele`: the command line."""
+
+from tele.cli import main
+
+main()

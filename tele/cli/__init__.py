@@ -1,0 +1,5 @@
+"""The `tele` command: parse, call, print."""
+
+from tele.cli.app import main
+
+__all__ = ["main"]

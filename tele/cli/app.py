@@ -1,0 +1,65 @@
+"""The commands and what they share: the store option, the exit codes, the sentence on an error.
+
+Exit codes: 0 done, 1 the answer is no, 2 cannot be done as asked, 130 interrupted. A TeleError is one sentence on stderr; anything
+else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tele.errors import TeleError
+
+__all__ = ["StoreOption", "app", "main"]
+
+app = typer.Typer(
+    name="tele",
+    help="Telemetry for experiments with language models, kept on your own disk: record, query, analyze, view.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", help="Folder of the store; else $TELE_STORE, else the nearest .tele.", metavar="PATH"),
+]
+
+
+def main() -> None:
+    """Run the command line; ends the process."""
+    try:
+        app(standalone_mode=True)
+    except TeleError as error:
+        print(f"tele: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"tele {version('tele')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Telemetry for experiments with language models, kept on your own disk: record, query, analyze, view."""
+
+
+from tele.cli import asking, recording  # noqa: E402, F401  # each registers its commands on `app`

@@ -1,0 +1,217 @@
+"""Printing: tables for people, JSON and CSV for programs. Control characters of stored text never reach a terminal."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import orjson
+
+from tele.errors import BadInput
+
+if TYPE_CHECKING:
+    import duckdb
+    from rich.console import Console
+
+    from tele.store.reader import Store
+
+__all__ = ["cell", "choice", "console", "print_ingest", "print_rows", "print_views", "safe", "write_line", "write_result"]
+
+_BATCH = 10_000
+_WIDEST = 60
+_ENOUGH = 1_000
+# C0 and C1 controls, and the bidirectional overrides that make text read as it is not
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
+
+
+def console() -> Console:
+    """Rich console on stdout; plain where that is no terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise BadInput where `value` is none of `allowed`."""
+    if value not in allowed:
+        raise BadInput(f"{option} is {', '.join(allowed[:-1])} or {allowed[-1]}, not {value!r}.")
+
+
+def safe(text: str) -> str:
+    """`text` without control characters, for a terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def write_line(text: str) -> None:
+    """Write one line to stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def cell(value: object) -> str:
+    """One value as a table shows it."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime.datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return ", ".join(map(cell, value))
+    return safe(str(value)).replace("\n", "⏎").replace("\t", " ")
+
+
+def print_rows(store: Store, query: str, format_: str, *, empty: str) -> None:
+    """Print a query's rows as a table or JSON; `empty` where there is none."""
+    choice("--format", format_, ("table", "json"))
+    result = store.sql(query)
+    if format_ == "table" and not store.rows(f"SELECT 1 FROM ({query}) LIMIT 1"):
+        write_line(empty)
+        return
+    write_result(result, format_, None)
+
+
+def print_views() -> None:
+    """Print the SQL of every view."""
+    from tele.store.views import view_sql
+
+    for text in view_sql().values():
+        write_line(text.strip() + ";\n")
+
+
+def write_result(relation: duckdb.DuckDBPyRelation, format_: str, output: Path | None) -> None:
+    """Write a relation batch by batch, so that its size does not matter; raises BadInput or BadQuery."""
+    if format_ == "parquet":
+        _write_parquet(relation, output)
+        return
+    writer = {"table": _write_table, "csv": _write_csv, "json": _write_json}[format_]
+    if output is None:
+        writer(relation, sys.stdout)
+        return
+    try:
+        with output.open("w", encoding="utf-8", newline="") as file:
+            writer(relation, file)
+    except OSError as error:
+        raise BadInput(f"Cannot write {output}: {error.strerror}.") from None
+
+
+def _batches(relation: duckdb.DuckDBPyRelation) -> Iterator[list[dict[str, Any]]]:
+    import duckdb
+
+    from tele.errors import BadQuery
+
+    try:
+        for batch in relation.to_arrow_reader(_BATCH):
+            yield batch.to_pylist()
+    except duckdb.Error as error:
+        raise BadQuery(str(error)) from None
+
+
+def _write_table(relation: duckdb.DuckDBPyRelation, out: TextIO) -> None:
+    """Aligned columns; widths come from the first batch, so that rows can stream."""
+    names = relation.columns
+    widths: list[int] = []
+    numeric: list[bool] = []
+    count = 0
+    for batch in _regrouped(_batches(relation)):
+        rows = [[cell(value) for value in row.values()] for row in batch]
+        if not widths:
+            numeric = [all(isinstance(row[name], (int, float, type(None))) for row in batch) for name in names]
+            widths = [min(_WIDEST, max(map(len, column))) for column in zip(names, *rows, strict=True)]
+            out.write("  ".join(_fit(name, w, n) for name, w, n in zip(names, widths, numeric, strict=True)).rstrip() + "\n")
+            out.write("  ".join("─" * w for w in widths) + "\n")
+        for row in rows:
+            out.write("  ".join(_fit(t, w, n) for t, w, n in zip(row, widths, numeric, strict=True)).rstrip() + "\n")
+        count += len(rows)
+    if not count:
+        out.write("  ".join(names) + "\n")
+    out.write(f"({count:,} row{'' if count == 1 else 's'})\n")
+
+
+def _regrouped(batches: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+    """The same rows in batches of at least 1,000 while there are that many: DuckDB's first may hold two rows."""
+    pending: list[dict[str, Any]] = []
+    for batch in batches:
+        pending += batch
+        if len(pending) >= _ENOUGH:
+            yield pending
+            pending = []
+    if pending:
+        yield pending
+
+
+def _fit(text: str, width: int, right: bool) -> str:
+    if len(text) > width:
+        return text[: width - 1] + "…"
+    return text.rjust(width) if right else text.ljust(width)
+
+
+def _write_csv(relation: duckdb.DuckDBPyRelation, out: TextIO) -> None:
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(relation.columns)
+    for batch in _batches(relation):
+        writer.writerows([_csv_value(value) for value in row.values()] for row in batch)
+
+
+def _csv_value(value: object) -> object:
+    if isinstance(value, (list, dict)):
+        return orjson.dumps(value, default=str).decode()
+    return value.isoformat() if isinstance(value, datetime.datetime) else value
+
+
+def _write_json(relation: duckdb.DuckDBPyRelation, out: TextIO) -> None:
+    """A JSON array with one object on each line."""
+    before = "[\n"
+    for batch in _batches(relation):
+        for row in batch:
+            out.write(before + orjson.dumps(row, default=str).decode())
+            before = ",\n"
+    out.write("\n]\n" if before == ",\n" else "[]\n")
+
+
+def _write_parquet(relation: duckdb.DuckDBPyRelation, output: Path | None) -> None:
+    import pyarrow.parquet as pq
+
+    if output is None and sys.stdout.isatty():
+        raise BadInput("Parquet is binary: name a file with -o.")
+    reader = relation.to_arrow_reader(_BATCH * 10)
+    try:
+        with (
+            output.open("wb") if output else io.BufferedWriter(sys.stdout.buffer.raw, 1 << 20) as file,
+            pq.ParquetWriter(file, reader.schema, compression="zstd") as writer,
+        ):
+            for batch in reader:
+                writer.write_batch(batch)
+    except OSError as error:
+        raise BadInput(f"Cannot write {output}: {error.strerror}.") from None
+
+
+def print_ingest(report: Any, format_: str) -> None:
+    """Say what an ingest did."""
+    if format_ == "json":
+        import dataclasses
+
+        write_line(orjson.dumps(dataclasses.asdict(report), option=orjson.OPT_INDENT_2, default=str).decode())
+        return
+    kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(report.by_format.items()))
+    write_line(f"Read {report.records_read:,} records from {_count(report.files, 'file')}{f' ({kinds})' if kinds else ''}.")
+    known = f" {report.duplicates:,} were there before." if report.duplicates else ""
+    write_line(f"Added {report.added:,}.{known}")
+    for line in _some([f"{p.file}: {p.message} (at {p.position})" for p in report.problems]):
+        print(f"tele: {safe(line)}", file=sys.stderr)
+
+
+def _count(items: Any, noun: str) -> str:
+    number = items if isinstance(items, int) else len(items)
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _some(lines: list[str], most: int = 20) -> Iterable[str]:
+    yield from lines[:most]
+    if len(lines) > most:
+        yield f"and {len(lines) - most:,} more problems"

@@ -1,0 +1,49 @@
+"""Opening a store for a command that reads."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tele.errors import StoreBusy, StoreNotWritable, UnknownExperiment
+
+if TYPE_CHECKING:
+    from tele.store.reader import Store
+
+__all__ = ["known_experiment", "reading"]
+
+
+@contextmanager
+def reading(path: Path | None) -> Iterator[Store]:
+    """Open the store at `path`; seal first what dead writers left, and say on stderr what could not be read."""
+    from tele.store.layout import open_layout
+    from tele.store.reader import Store
+    from tele.store.seal import due, seal
+
+    layout = open_layout(path)
+    if due(layout):
+        with contextlib.suppress(StoreBusy, StoreNotWritable, OSError):  # reading works unsealed as well
+            seal(layout)
+    with Store(layout) as store:
+        if store.network:
+            _say(f"the store lies on a network file system ({store.network}), where a running process may look dead.")
+        for line in store.damage:
+            _say(f"damaged: {line}")
+        yield store
+
+
+def known_experiment(store: Store, name: str) -> str:
+    """SQL text of `name`, which an experiment bears; raises UnknownExperiment with the nearest names."""
+    names = [found for (found,) in store.rows("SELECT experiment FROM experiments")]
+    if name not in names:
+        raise UnknownExperiment(name, difflib.get_close_matches(name, names, 3))
+    return "'" + name.replace("'", "''") + "'"
+
+
+def _say(sentence: str) -> None:
+    print(f"tele: {sentence}", file=sys.stderr)

@@ -1,0 +1,226 @@
+"""The SQL views, as text: what `tele sql --views` prints is what runs.
+
+Two things stand before them, made by the reader: `events` (every column, corrections applied, open spans included) and
+`liveness(writer, process, state)`, where `state` is `alive`, `dead` or `silent` and a writer that is absent is dead.
+
+**Which spans are calls of a model.** `llm_calls` holds the spans whose operation is an inference operation of the
+GenAI conventions (`chat`, `text_completion`, `generate_content`, `embeddings`, `rerank`), and those of another
+operation, or none, that name a model and count tokens. Two sorts are left out, for they repeat what their children say:
+
+* agents and workflows (`invoke_agent`, `invoke_workflow`, `create_agent`, `plan`): what they count, their calls used;
+* wrappers: a call with a direct child that is a call and counts tokens, whatever either calls itself: `call_llm`
+  above `openai.chat` is one call. A wrapper with some other span between it and the call is not recognized: to look
+  deeper would cost every query a join of the whole log with itself.
+"""
+
+from __future__ import annotations
+
+__all__ = ["CALL", "WRAPPED", "view_sql"]
+
+CALL = """kind = 'span' AND CASE
+        WHEN operation IN ('chat', 'text_completion', 'generate_content', 'embeddings', 'rerank') THEN TRUE
+        WHEN operation IN ('invoke_agent', 'invoke_workflow', 'create_agent', 'plan', 'execute_tool') THEN FALSE
+        ELSE model IS NOT NULL AND coalesce(input_tokens, output_tokens) IS NOT NULL END"""
+"""SQL: this span is a call of a model, or a wrapper around one."""
+
+_COUNTED = f"{CALL} AND coalesce(input_tokens, 0) + coalesce(output_tokens, 0) > 0"
+
+WRAPPED = f"""SELECT 1
+FROM (SELECT hash(span_id) AS id FROM events WHERE {CALL} AND {{which}}) AS call
+SEMI JOIN (
+    SELECT hash(parent_id) AS id
+    FROM events
+    WHERE parent_id IS NOT NULL AND coalesce(input_tokens, output_tokens) IS NOT NULL AND {{which}}) AS child USING (id)
+LIMIT 1"""
+"""SQL, `which` to be filled in: a row where some call may be a wrapper; where none is, `llm_calls` is `CALL` alone."""
+
+_IDENTITY = (
+    "event_id, time, start_ns, trace_id, span_id, experiment, experiment_id, run_id, condition, replicate, item_id"
+)
+_DONE = "'tele.experiment.stopped', 'tele.experiment.failed'"
+
+
+def _field(name: str, type_: str = "VARCHAR", column: str | None = None) -> str:
+    """Return SQL that reads attribute `name` as `type_`; a value that is no such thing reads NULL."""
+    text = f"""attributes->>'$."{name}"'"""
+    if type_ == "JSON":
+        value = f"""attributes->'$."{name}"'"""
+    elif type_.endswith("[]"):
+        value = f"""TRY_CAST(attributes->'$."{name}"' AS {type_})"""
+    else:
+        value = text if type_ == "VARCHAR" else f"TRY_CAST({text} AS {type_})"
+    return f"{value} AS {column or name}"
+
+
+def _named(fields: list[str], where: str) -> str:
+    listed = ",\n    ".join(fields)
+    return f"SELECT {_IDENTITY},\n    {listed}\nFROM events\nWHERE {where}"
+
+
+def _llm_calls() -> str:
+    return f"""SELECT *
+FROM (FROM events WHERE {CALL})
+ANTI JOIN (SELECT trace_id, parent_id AS span_id FROM events WHERE {_COUNTED} AND parent_id <> span_id) AS child
+    USING (trace_id, span_id)"""
+
+
+def _runs() -> str:
+    return f"""WITH life AS (
+    SELECT run_id,
+        bool_or(name = 'tele.experiment.archived') AS archived,
+        bool_or(name = 'tele.experiment.superseded') AS superseded,
+        bool_or(name = 'tele.experiment.failed') AS failed,
+        bool_or(name = 'tele.experiment.stopped') AS stopped,
+        arg_max(name, (start_ns, seq)) FILTER (name IN ('tele.experiment.paused', 'tele.experiment.resumed'))
+            = 'tele.experiment.paused' AS paused,
+        min(time) FILTER (name = 'tele.experiment.started') AS started,
+        max(time) FILTER (name IN ({_DONE})) AS ended,
+        arg_min(writer, (start_ns, seq)) FILTER (name = 'tele.experiment.started') AS owner,
+        arg_min(condition, (start_ns, seq)) FILTER (name = 'tele.experiment.started') AS condition,
+        arg_min(tags, (start_ns, seq)) FILTER (name = 'tele.experiment.started') AS tags,
+        arg_min(attributes, (start_ns, seq)) FILTER (name = 'tele.experiment.started') AS attributes
+    FROM events
+    WHERE kind = 'event' AND name LIKE 'tele.experiment.%' AND run_id IS NOT NULL
+    GROUP BY run_id
+), seen AS (
+    SELECT run_id,
+        min(experiment) AS experiment,
+        min(experiment_id) AS experiment_id,
+        CASE WHEN min(condition) = max(condition) THEN min(condition) END AS condition,
+        min(time) AS first,
+        arg_max(writer, (coalesce(end_ns, start_ns), seq)) AS last_writer,
+        count(*) FILTER (kind = 'span') AS n_spans,
+        count(*) FILTER (kind = 'span' AND status = 'open') AS n_open
+    FROM events
+    WHERE run_id IS NOT NULL
+    GROUP BY run_id
+), pulse AS (
+    SELECT writer, max(CASE state WHEN 'alive' THEN 2 WHEN 'silent' THEN 1 ELSE 0 END)
+        OVER (PARTITION BY coalesce(process, writer)) AS beat
+    FROM liveness
+)
+SELECT run_id, experiment, experiment_id, coalesce(life.condition, seen.condition) AS condition,
+    CASE
+        WHEN life.run_id IS NULL THEN 'ingested'
+        WHEN archived THEN 'archived'
+        WHEN superseded THEN 'superseded'
+        WHEN failed THEN 'failed'
+        WHEN stopped THEN 'stopped'
+        WHEN greatest(owner.beat, latest.beat) = 2 THEN if(paused, 'paused', 'running')
+        WHEN greatest(owner.beat, latest.beat) = 1 THEN 'silent'
+        ELSE 'interrupted'
+    END AS status,
+    coalesce(started, first) AS started, ended, n_spans, n_open,
+    {_field("hypothesis")},
+    {_field("sample_size", "BIGINT")},
+    {_field("sampling_rate", "DOUBLE")},
+    coalesce(TRY_CAST(attributes->'$."tags"' AS VARCHAR[]), tags) AS tags,
+    {_field("environment", "JSON")}
+FROM seen
+LEFT JOIN life USING (run_id)
+LEFT JOIN pulse AS owner ON owner.writer = life.owner
+LEFT JOIN pulse AS latest ON latest.writer = seen.last_writer"""
+
+
+def _experiments() -> str:
+    return """WITH seen AS (
+    SELECT experiment, experiment_id, count(*) AS n_events,
+        list_sort(coalesce(list(DISTINCT condition) FILTER (condition IS NOT NULL), [])) AS conditions,
+        min(time) AS first,
+        max(coalesce(end_time, time)) AS last
+    FROM events
+    GROUP BY experiment, experiment_id
+), told AS (
+    SELECT experiment_id, count(*) AS n_runs,
+        coalesce(
+            arg_max(status, (started, run_id)) FILTER (status NOT IN ('archived', 'superseded', 'ingested')),
+            arg_max(status, (started, run_id))) AS status,
+        arg_max(hypothesis, (started, run_id)) FILTER (hypothesis IS NOT NULL) AS hypothesis
+    FROM runs
+    GROUP BY experiment_id
+)
+SELECT experiment, experiment_id, coalesce(n_runs, 0) AS n_runs, n_events, conditions, first, last,
+    coalesce(status, 'ingested') AS status, hypothesis
+FROM seen
+LEFT JOIN told USING (experiment_id)"""
+
+
+def _ensembles() -> str:
+    return f"""WITH said AS (
+    {_named(_ENSEMBLE, "name IN ('ensemble.result', 'ensemble') AND kind IN ('event', 'span')")}
+)
+SELECT *
+FROM said
+WHERE coalesce(strategy, winner) IS NOT NULL
+-- a span and an event may tell of one ensemble: the one that names the winner counts
+QUALIFY row_number() OVER (
+    PARTITION BY experiment, run_id, coalesce(ensemble_id, event_id) ORDER BY winner IS NULL, start_ns, event_id) = 1"""
+
+
+_VOTE = [
+    _field("ensemble_id"),
+    _field("member"),
+    _field("answer"),
+    _field("weight", "DOUBLE"),
+    _field("confidence", "DOUBLE"),
+]
+_ENSEMBLE = [
+    _field("ensemble_id"),
+    _field("strategy"),
+    _field("winner"),
+    _field("agreement", "DOUBLE"),
+    _field("entropy", "DOUBLE"),
+]
+_HEDGE = [
+    _field("strategy"),
+    _field("delay_ms", "DOUBLE"),
+    _field("fired", "BOOLEAN"),
+    _field("winner"),
+    _field("wasted_usd", "DOUBLE"),
+]
+_REASONING = [
+    _field("chain_id"),
+    _field("name", column="chain_name"),
+    _field("version", "BIGINT", column="chain_version"),
+    _field("position", "BIGINT"),
+    _field("type"),
+    _field("decision"),
+    _field("alternatives", "VARCHAR[]"),
+    _field("reasoning"),
+    _field("confidence", "DOUBLE"),
+    _field("code_section"),
+    _field("spec_reference"),
+    _field("parent"),
+    _field("depends_on", "VARCHAR[]"),
+    _field("stage"),
+]
+_CHAINS = """SELECT min(time) AS time, min(start_ns) AS start_ns, min(trace_id) AS trace_id,
+    experiment, experiment_id, run_id, condition, replicate, item_id, chain_id,
+    min(chain_name) AS name, max(chain_version) AS version, count(*) AS n_events, avg(confidence) AS mean_confidence
+FROM reasoning
+WHERE chain_id IS NOT NULL
+GROUP BY experiment, experiment_id, run_id, condition, replicate, item_id, chain_id"""
+
+
+def view_sql() -> dict[str, str]:
+    """Return every view as name and `CREATE OR REPLACE VIEW` text, in the order in which they can be created.
+
+    They need `events` and `liveness(writer, process, state)`, which the reader makes. A run is `archived`, else
+    `superseded`, `failed` or `stopped` when its lifecycle says so; else it is as alive as the process that began it or
+    the process that wrote its last event: `running` or `paused`, `silent`, `interrupted`. Runs and experiments with no
+    lifecycle are `ingested`.
+    """
+    bodies = {
+        "spans": "SELECT *\nFROM events\nWHERE kind = 'span'",
+        "metrics": "SELECT *\nFROM events\nWHERE kind = 'metric'",
+        "tools": "SELECT *\nFROM events\nWHERE kind = 'span' AND operation = 'execute_tool'",
+        "llm_calls": _llm_calls(),
+        "runs": _runs(),
+        "experiments": _experiments(),
+        "votes": _named(_VOTE, "kind = 'event' AND name = 'ensemble.vote'"),
+        "ensembles": _ensembles(),
+        "hedges": _named(_HEDGE, "name = 'hedge' AND kind IN ('event', 'span')"),
+        "reasoning": _named(_REASONING, "kind = 'event' AND name = 'causal_trace.event.created'"),
+        "chains": _CHAINS,
+    }
+    return {name: f"CREATE OR REPLACE VIEW {name} AS\n{body}" for name, body in bodies.items()}
