@@ -17,26 +17,25 @@ __all__ = ["AMENDED", "amended_view"]
 
 AMENDED = "tele.amended"
 
-_LATEST = f"""
-    SELECT target, "column", arg_max(value, (start_ns, writer, seq)) AS value FROM (
-        SELECT attributes->>'$.target' AS target, attributes->>'$.column' AS "column", attributes->'$.value' AS value,
-               start_ns, writer, seq
-        FROM events_raw WHERE name = '{AMENDED}' AND kind = 'event')
-    WHERE target IS NOT NULL AND "column" IS NOT NULL GROUP BY ALL"""
+_WRITTEN = f"""
+    SELECT attributes->>'$.target' AS target, attributes->>'$.column' AS "column", attributes->'$.value' AS value,
+           (start_ns, writer, seq) AS at
+    FROM events_raw WHERE name = '{AMENDED}' AND kind = 'event'"""
 
 _RESOLVED = """
-    SELECT e.event_id, l."column", l.value FROM latest l
-    JOIN (SELECT event_id, event_id AS target FROM events_raw WHERE event_id IN (SELECT target FROM latest)
+    SELECT e.event_id, w."column", arg_max(w.value, w.at) AS value FROM written w
+    JOIN (SELECT event_id, event_id AS target FROM events_raw WHERE event_id IN (SELECT target FROM written)
           UNION ALL
-          SELECT event_id, span_id FROM events_raw WHERE kind = 'span' AND span_id IN (SELECT target FROM latest)) e
-      USING (target)"""
+          SELECT event_id, span_id FROM events_raw WHERE kind = 'span' AND span_id IN (SELECT target FROM written)) e
+      USING (target)
+    WHERE w."column" IS NOT NULL GROUP BY ALL"""
 
 
 def amended_view(con: duckdb.DuckDBPyConnection) -> str:
     """Read the amendments into table `amendments` and return the SELECT that makes `events` of `events_raw`."""
-    con.execute(f"CREATE OR REPLACE TEMP TABLE latest AS {_LATEST}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE written AS {_WRITTEN}")
     con.execute(f"CREATE OR REPLACE TEMP TABLE resolved AS {_RESOLVED}")
-    con.execute("DROP TABLE latest")
+    con.execute("DROP TABLE written")
     names = [name for (name,) in con.execute('SELECT DISTINCT "column" FROM resolved ORDER BY 1').fetchall()]
     columns = [BY_NAME[name] for name in names if name in BY_NAME]
     others = ", ".join(f"'{c.name}'" for c in columns) or "''"

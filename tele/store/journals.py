@@ -35,7 +35,12 @@ class Header:
     version: int
     machine: str
     fault: str = ""
-    """Why the journal cannot be used, or empty."""
+    """What is wrong with it, or empty."""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its lines are not this store's: they are left alone."""
+        return bool(self.fault and self.process)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,8 @@ def _header(layout: Layout, path: Path) -> Header:
 def read_tail(header: Header, sealed: Sealed | None, limit: int = -1) -> Tail:
     """Verify what stands behind the sealed offset, up to `limit` bytes; the header line is left out."""
     offset, due = (sealed.offset, sealed.next) if sealed else (0, 0)
-    if header.fault and not header.process:  # no line can be trusted to be ours, the sound ones are still read
-        due = 1 if not sealed else due
+    if header.foreign:
+        return Tail(header, Scan([], due, due, offset, 0, [Damage(0, 0, header.fault)]))
     with header.path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size < offset:

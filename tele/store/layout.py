@@ -79,7 +79,8 @@ def open_layout(path: Path | str | None = None) -> Layout:
     try:
         facts = json.loads(marker.read_bytes())
     except FileNotFoundError:
-        if root.is_dir() and any(root.iterdir()):
+        # A store that another process is just making has some of its parts and no store.json yet.
+        if root.is_dir() and any(entry.name not in _PARTS and not entry.name.startswith(".") for entry in root.iterdir()):
             raise ForeignStore(root, "it holds no store.json") from None
         raise NoStore(root) from None
     except NotADirectoryError:

@@ -77,7 +77,7 @@ def due(layout: Layout) -> bool:
     for header in headers(layout):
         sealed = state.journals.get(header.writer)
         unsealed = header.path.stat().st_size - (sealed.offset if sealed else 0)
-        if unsealed > 0 and not locked(header.path) and not header.fault:
+        if unsealed > 0 and not header.foreign and not locked(header.path):
             return True
         size += unsealed
     return size > BATCH_BYTES
@@ -88,7 +88,7 @@ def _batch(layout: Layout, state: State) -> list[Tail]:
     tails = []
     for header in headers(layout):
         sealed = state.journals.get(header.writer)
-        if header.fault == "it belongs to another store" or (sealed and header.path.stat().st_size <= sealed.offset):
+        if header.foreign or (sealed and header.path.stat().st_size <= sealed.offset):
             continue
         tail = read_tail(header, sealed, room)
         if tail.scan.end > (sealed.offset if sealed else 0):
@@ -155,7 +155,7 @@ def _still_open(con: duckdb.DuckDBPyConnection, tails: list[Tail]) -> dict[str, 
     found = {}
     for tail in tails if wanted else ():
         for line in tail.scan.lines:
-            if b'"status":"open"' in line:
+            if b'"open"' in line:
                 seq = int(line[line.rfind(b',"seq":') + 7 : line.rfind(b',"crc":')])
                 if event := wanted.get((tail.header.writer, seq)):
                     found[event] = [tail.header.writer, line.decode()]

@@ -8,31 +8,36 @@ GenAI conventions (`chat`, `text_completion`, `generate_content`, `embeddings`, 
 operation, or none, that name a model and count tokens. Two sorts are left out, for they repeat what their children say:
 
 * agents and workflows (`invoke_agent`, `invoke_workflow`, `create_agent`, `plan`): what they count, their calls used;
-* wrappers: a call with a direct child that is a call and counts tokens, whatever either calls itself: `call_llm`
-  above `openai.chat` is one call. A wrapper with some other span between it and the call is not recognized: to look
-  deeper would cost every query a join of the whole log with itself.
+* wrappers: a call that counts tokens and has a direct child that is a call and counts tokens, whatever either calls
+  itself: `call_llm` above `openai.chat` is one call. A wrapper with some other span between it and the call is not
+  recognized: to look deeper would cost every query a join of the whole log with itself.
 """
 
 from __future__ import annotations
 
-__all__ = ["CALL", "WRAPPED", "view_sql"]
+__all__ = ["AGGREGATES", "CALL", "INFERENCE", "WRAPPED", "view_sql"]
 
-CALL = """kind = 'span' AND CASE
-        WHEN operation IN ('chat', 'text_completion', 'generate_content', 'embeddings', 'rerank') THEN TRUE
-        WHEN operation IN ('invoke_agent', 'invoke_workflow', 'create_agent', 'plan', 'execute_tool') THEN FALSE
+INFERENCE = ("chat", "text_completion", "generate_content", "embeddings", "rerank")
+"""Operations that are calls of a model."""
+
+AGGREGATES = ("invoke_agent", "invoke_workflow", "create_agent", "plan", "execute_tool")
+"""Operations that are none, whatever they count."""
+
+CALL = f"""kind = 'span' AND CASE
+        WHEN operation IN {INFERENCE} THEN TRUE
+        WHEN operation IN {AGGREGATES} THEN FALSE
         ELSE model IS NOT NULL AND coalesce(input_tokens, output_tokens) IS NOT NULL END"""
 """SQL: this span is a call of a model, or a wrapper around one."""
 
-_COUNTED = f"{CALL} AND coalesce(input_tokens, 0) + coalesce(output_tokens, 0) > 0"
+_TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
 
-WRAPPED = f"""SELECT 1
-FROM (SELECT hash(span_id) AS id FROM events WHERE {CALL} AND {{which}}) AS call
-SEMI JOIN (
-    SELECT hash(parent_id) AS id
-    FROM events
-    WHERE parent_id IS NOT NULL AND coalesce(input_tokens, output_tokens) IS NOT NULL AND {{which}}) AS child USING (id)
+WRAPPED = """SELECT 1
+FROM (SELECT hash(span_id) AS id FROM events WHERE {tokens} IS NOT NULL AND {which}) AS call
+SEMI JOIN (SELECT hash(parent_id) AS id FROM events WHERE {tokens} IS NOT NULL AND parent_id IS NOT NULL AND {which})
+    AS child USING (id)
 LIMIT 1"""
-"""SQL, `which` to be filled in: a row where some call may be a wrapper; where none is, `llm_calls` is `CALL` alone."""
+"""SQL: a row where some span may be a wrapper; where there is none, `llm_calls` is `CALL` alone. To be filled in:
+`which` rows, and the column (`tokens`) that is known where a span counts any."""
 
 _IDENTITY = (
     "event_id, time, start_ns, trace_id, span_id, experiment, experiment_id, run_id, condition, replicate, item_id"
@@ -58,10 +63,12 @@ def _named(fields: list[str], where: str) -> str:
 
 
 def _llm_calls() -> str:
-    return f"""SELECT *
-FROM (FROM events WHERE {CALL})
-ANTI JOIN (SELECT trace_id, parent_id AS span_id FROM events WHERE {_COUNTED} AND parent_id <> span_id) AS child
-    USING (trace_id, span_id)"""
+    return f"""SELECT * EXCLUDE (counted)
+FROM (SELECT *, {_TOKENS} > 0 AS counted FROM events WHERE {CALL})
+ANTI JOIN (
+    SELECT trace_id, parent_id AS span_id, TRUE AS counted
+    FROM events
+    WHERE {CALL} AND {_TOKENS} > 0 AND parent_id <> span_id) AS child USING (trace_id, span_id, counted)"""
 
 
 def _runs() -> str:
@@ -183,6 +190,7 @@ _REASONING = [
     _field("name", column="chain_name"),
     _field("version", "BIGINT", column="chain_version"),
     _field("position", "BIGINT"),
+    _field("id"),
     _field("type"),
     _field("decision"),
     _field("alternatives", "VARCHAR[]"),

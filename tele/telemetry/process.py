@@ -141,6 +141,15 @@ def _reaped(pid: int) -> bool:
 process = Process()
 
 
+def _after_in_child() -> None:
+    process._lock = threading.Lock()  # noqa: SLF001  # another thread of the parent may have held it
+    process._sealers = []  # noqa: SLF001  # the parent's children are not ours to wait for
+    process.lost.clear()
+
+
+os.register_at_fork(after_in_child=_after_in_child)
+
+
 def configure(
     *,
     store: str | os.PathLike[str] | None = None,

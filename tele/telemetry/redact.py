@@ -7,6 +7,7 @@ does not see through base64, encryption or a secret cut in two.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -49,18 +50,30 @@ _KEY = re.compile(
     r"|social[._ -]?security|credit[._ -]?card|session[._ -]?(?:key|token|secret)",
     re.IGNORECASE,
 )
-_PATTERNS = [(name, re2.compile(pattern)) for name, pattern in RULES]
 
 
-def _search_set() -> Any:
-    found = re2.Set.SearchSet()
-    for _, pattern in RULES:
-        found.Add(pattern)
-    found.Compile()
-    return found
+class _Rules:
+    """The compiled rules: one set that finds which apply, and each by itself to replace with."""
+
+    def __init__(self) -> None:
+        self.set = re2.Set.SearchSet()
+        for _, pattern in RULES:
+            self.set.Add(pattern)
+        self.set.Compile()
+        self.patterns = [(name, re2.compile(pattern)) for name, pattern in RULES]
 
 
-_SEARCH = _search_set()
+_rules = [_Rules()]
+"""The last one is in use. RE2 works without the GIL and under locks of its own, which a fork may copy while another thread
+holds them: a child compiles its own rules, and keeps the parent's, since a lock that is held cannot be destroyed.
+"""
+
+
+def _after_in_child() -> None:
+    _rules.append(_Rules())
+
+
+os.register_at_fork(after_in_child=_after_in_child)
 _keys: dict[str, bool] = {}
 
 
@@ -76,7 +89,7 @@ def secret_key(key: str) -> bool:
 
 def clean(encoded: bytes) -> bool:
     """Whether no value rule finds anything in `encoded`: one linear pass."""
-    return not _SEARCH.Match(encoded)
+    return not _rules[-1].set.Match(encoded)
 
 
 def redact(value: Any) -> Any:
@@ -101,7 +114,8 @@ def _under(key: str, item: Any) -> Any:
 def _redact_text(text: str) -> str:
     if len(text) < MIN_SECRET:
         return text
-    for index in _SEARCH.Match(text.encode("utf-8", "surrogatepass")) or ():
-        name, pattern = _PATTERNS[index]
+    rules = _rules[-1]
+    for index in rules.set.Match(text.encode("utf-8", "surrogatepass")) or ():
+        name, pattern = rules.patterns[index]
         text = pattern.sub(lambda match, name=name: f"[REDACTED:{name}:{len(match.group())}]", text)
     return text
