@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tele.store.names import experiment_id
+from tele.telemetry import pricing
 from tele.telemetry.ambient import ambient
 from tele.telemetry.environment import cheap_facts, environment
 from tele.telemetry.points import record_point
@@ -67,6 +68,7 @@ class Experiment(Node):
         self._ended = False
 
     def __enter__(self) -> Self:
+        pricing.load()
         now = ambient.now()
         above = here.get()
         self.run_id = ambient.ids.run(now)

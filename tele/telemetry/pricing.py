@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-__all__ = ["Price", "Usage", "add_cost", "price"]
+__all__ = ["Price", "Usage", "add_cost", "load", "price"]
 
 
 class Usage(NamedTuple):
@@ -36,6 +36,13 @@ class Price(NamedTuple):
 
 
 _known: dict[tuple[str | None, str, int], Price | None] = {}
+
+
+def load() -> None:
+    """Read the price table now: done when an experiment begins, so that no call of a model waits for it."""
+    from genai_prices import data_snapshot
+
+    data_snapshot.get_snapshot()
 
 
 def add_cost(record: dict[str, Any]) -> None:
