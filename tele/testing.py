@@ -1,4 +1,7 @@
-"""For tests of code that uses tele: a frozen clock, counting ids, a temporary store, and the pytest fixture `tele_store`."""
+"""For tests of code that uses tele: a frozen clock, counting ids, a temporary store.
+
+The pytest fixture `tele_store` is there wherever tele is installed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from tele.store.reader import Store
 
-__all__ = ["CountingIds", "FrozenClock", "TemporaryStore", "temporary_store", "tele_store"]
+__all__ = ["CountingIds", "FrozenClock", "TemporaryStore", "tele_store", "temporary_store"]
 
 
 class FrozenClock:

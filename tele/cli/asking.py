@@ -26,7 +26,9 @@ def experiments(store: StoreOption = None, format_: FormatOption = "table") -> N
     query = """SELECT experiment, status, n_runs AS runs, n_events AS events, conditions, first, last FROM experiments
                ORDER BY last DESC NULLS LAST, experiment"""
     with reading(store) as reader:
-        print_rows(reader, query, format_, empty="No experiments yet. Run `tele demo`, or record with `tele.experiment`.")
+        print_rows(
+            reader, query, format_, empty="No experiments yet. Run `tele demo`, or record with `tele.experiment`."
+        )
 
 
 @app.command()
@@ -46,15 +48,17 @@ def runs(
 
     with reading(store) as reader:
         where = f"WHERE experiment = {known_experiment(reader, experiment)}" if experiment else ""
-        query = f"""SELECT run_id, experiment, condition, status, started, ended, n_spans AS spans, n_open AS open FROM runs
-                    {where} ORDER BY started NULLS LAST, run_id"""
+        query = f"""SELECT run_id, experiment, condition, status, started, ended, n_spans AS spans, n_open AS open
+                    FROM runs {where} ORDER BY started NULLS LAST, run_id"""
         print_rows(reader, query, format_, empty="No runs yet. Run `tele demo`, or record with `tele.experiment`.")
 
 
 @app.command()
 def analyze(
     experiment: Annotated[str, typer.Argument(help="Name of the experiment.")],
-    by: Annotated[list[str] | None, typer.Option("--by", help="Group by this column or attribute; may stand again.")] = None,
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="Group by this column or attribute; may stand again.")
+    ] = None,
     on: Annotated[str | None, typer.Option("--on", help="llm, root, all, or the name of a span.")] = None,
     store: StoreOption = None,
     format_: FormatOption = "table",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import datetime
-import io
+import datetime as dt
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     from tele.store.reader import Store
 
-__all__ = ["cell", "choice", "console", "print_ingest", "print_rows", "print_views", "safe", "write_line", "write_result"]
+__all__ = [
+    "cell",
+    "choice",
+    "console",
+    "print_ingest",
+    "print_rows",
+    "print_views",
+    "safe",
+    "write_line",
+    "write_result",
+]
 
 _BATCH = 10_000
 _WIDEST = 60
@@ -57,7 +67,7 @@ def cell(value: object) -> str:
     """One value as a table shows it."""
     if value is None:
         return ""
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, float):
         return f"{value:.6g}"
@@ -123,10 +133,13 @@ def _write_table(relation: duckdb.DuckDBPyRelation, out: TextIO) -> None:
         if not widths:
             numeric = [all(isinstance(row[name], (int, float, type(None))) for row in batch) for name in names]
             widths = [min(_WIDEST, max(map(len, column))) for column in zip(names, *rows, strict=True)]
-            out.write("  ".join(_fit(name, w, n) for name, w, n in zip(names, widths, numeric, strict=True)).rstrip() + "\n")
+            out.write(
+                "  ".join(_fit(name, w, n) for name, w, n in zip(names, widths, numeric, strict=True)).rstrip() + "\n"
+            )
             out.write("  ".join("─" * w for w in widths) + "\n")
         for row in rows:
-            out.write("  ".join(_fit(t, w, n) for t, w, n in zip(row, widths, numeric, strict=True)).rstrip() + "\n")
+            fitted = [_fit(text, width, right) for text, width, right in zip(row, widths, numeric, strict=True)]
+            out.write("  ".join(fitted).rstrip() + "\n")
         count += len(rows)
     if not count:
         out.write("  ".join(names) + "\n")
@@ -161,7 +174,7 @@ def _write_csv(relation: duckdb.DuckDBPyRelation, out: TextIO) -> None:
 def _csv_value(value: object) -> object:
     if isinstance(value, (list, dict)):
         return orjson.dumps(value, default=str).decode()
-    return value.isoformat() if isinstance(value, datetime.datetime) else value
+    return value.isoformat() if isinstance(value, dt.datetime) else value
 
 
 def _write_json(relation: duckdb.DuckDBPyRelation, out: TextIO) -> None:
@@ -182,7 +195,7 @@ def _write_parquet(relation: duckdb.DuckDBPyRelation, output: Path | None) -> No
     reader = relation.to_arrow_reader(_BATCH * 10)
     try:
         with (
-            output.open("wb") if output else io.BufferedWriter(sys.stdout.buffer.raw, 1 << 20) as file,
+            output.open("wb") if output else os.fdopen(os.dup(sys.stdout.fileno()), "wb") as file,
             pq.ParquetWriter(file, reader.schema, compression="zstd") as writer,
         ):
             for batch in reader:
@@ -199,7 +212,9 @@ def print_ingest(report: Any, format_: str) -> None:
         write_line(orjson.dumps(dataclasses.asdict(report), option=orjson.OPT_INDENT_2, default=str).decode())
         return
     kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(report.by_format.items()))
-    write_line(f"Read {report.records_read:,} records from {_count(report.files, 'file')}{f' ({kinds})' if kinds else ''}.")
+    write_line(
+        f"Read {report.records_read:,} records from {_count(report.files, 'file')}{f' ({kinds})' if kinds else ''}."
+    )
     known = f" {report.duplicates:,} were there before." if report.duplicates else ""
     write_line(f"Added {report.added:,}.{known}")
     for line in _some([f"{p.file}: {p.message} (at {p.position})" for p in report.problems]):

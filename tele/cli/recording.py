@@ -21,8 +21,8 @@ def demo(
 ) -> None:
     """Run a small experiment offline, analyze it and write its page.
 
-    Two conditions, 40 items, 3 replicates: simulated models with votes, causal reasoning, errors and retries, all through
-    the public face of tele. Takes a few seconds.
+    Two conditions, 40 items, 3 replicates: simulated models with votes, causal reasoning, errors and retries, all
+    through the public face of tele. Takes a few seconds.
 
     Example: tele demo
     """
@@ -35,17 +35,29 @@ def demo(
 @app.command()
 def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="PATH...")],
-    experiment: Annotated[str | None, typer.Option("--experiment", help="Experiment that the rows go to; else the file's name.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="otlp, console, jaeger or zipkin; else found out.")] = None,
-    select: Annotated[str | None, typer.Option("--select", help="A SELECT over `source`, the file, whose columns are columns of events.", metavar="SQL")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Take nothing of a file that has a malformed record.")] = False,
+    experiment: Annotated[
+        str | None, typer.Option("--experiment", help="Experiment that the rows go to; else the file's name.")
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="otlp, console, jaeger or zipkin; else found out.")
+    ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            "--select", help="A SELECT over `source`, the file, whose columns are columns of events.", metavar="SQL"
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Take nothing of a file that has a malformed record.")
+    ] = False,
     output: Annotated[str, typer.Option("--report", help="table or json.")] = "table",
     store: StoreOption = None,
 ) -> None:
     """Bring foreign traces and tables into the log.
 
-    Reads OTLP JSON and JSONL, OpenTelemetry console JSON, Jaeger and Zipkin v2; with --select any CSV, JSON or Parquet file.
-    A file that was ingested before adds nothing. A malformed record is counted and named, and the rest is taken.
+    Reads OTLP JSON and JSONL, OpenTelemetry console JSON, Jaeger and Zipkin v2; with --select any CSV, JSON or
+    Parquet file. A file that was ingested before adds nothing. A malformed record is counted and named, and the rest
+    is taken.
 
     Example: tele ingest traces/ --experiment nightly
 
@@ -105,7 +117,9 @@ def score(
     from tele.store.reader import open_store
 
     with open_store(store) as reader:
-        found = reader.rows("SELECT event_id FROM events_raw WHERE event_id = $t OR (span_id = $t AND kind = 'span')", {"t": target})
+        found = reader.rows(
+            "SELECT event_id FROM events_raw WHERE event_id = $t OR (span_id = $t AND kind = 'span')", {"t": target}
+        )
         root = reader.path
     if not found:
         raise UnknownTarget(target)
@@ -124,5 +138,3 @@ def _json_or_text(value: str) -> Any:
         return orjson.loads(value)
     except orjson.JSONDecodeError:
         return value
-
-

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tele.errors import BadInput
+from tele.face import page_path
 
 if TYPE_CHECKING:
     from tele.store.reader import Store
@@ -18,7 +18,7 @@ def write_page(store: Store, target: str, output: Path | None) -> Path:
     """Write the page of `target` to `output`, else to a file in this folder that bears its name."""
     from tele.viewer import view
 
-    path = output or Path(f"{re.sub(r'[^A-Za-z0-9._-]+', '-', target).strip('-.')[:80] or 'tele'}.html")
+    path = output or page_path(target)
     try:
         view(store, target, path)
     except OSError as error:

@@ -20,9 +20,9 @@ __all__ = ["tail"]
 
 _POLL_SECONDS = 0.25
 _COLUMNS = (
-    "start_ns", "experiment", "condition", "kind", "name", "status", "duration_ms", "model", "input_tokens", "output_tokens",
-    "cost_usd", "value", "unit", "error_message",
-)  # fmt: skip
+    *("start_ns", "experiment", "condition", "kind", "name", "status", "duration_ms", "model"),
+    *("input_tokens", "output_tokens", "cost_usd", "value", "unit", "error_message"),
+)
 
 
 def tail(store: Path | None, experiment: str | None, lines: int, *, follow: bool) -> None:
@@ -30,8 +30,9 @@ def tail(store: Path | None, experiment: str | None, lines: int, *, follow: bool
     with open_store(store) as reader:
         where = f"WHERE experiment = {known_experiment(reader, experiment)}" if experiment else ""
         query = f"""SELECT {", ".join(_COLUMNS)} FROM
-                    (SELECT * FROM events {where} ORDER BY coalesce(end_ns, start_ns) DESC NULLS LAST LIMIT {int(lines)})
-                    ORDER BY coalesce(end_ns, start_ns)"""
+                    (SELECT *, coalesce(end_ns, start_ns) AS at FROM events {where}
+                     ORDER BY at DESC NULLS LAST LIMIT {int(lines)})
+                    ORDER BY at"""
         for row in reader.rows(query):
             write_line(_line(dict(zip(_COLUMNS, row, strict=True))))
         layout, positions = reader.layout, dict(reader.positions)
@@ -57,14 +58,22 @@ def _new(layout: Layout, positions: dict[str, Sealed]) -> Iterator[dict[str, Any
 def _line(record: dict[str, Any]) -> str:
     """One event as one line: when, where, what, how long, how much."""
     start = record.get("start_ns")
-    when = time.strftime("%H:%M:%S", time.localtime(start / 1e9)) + f".{start // 1_000_000 % 1000:03d}" if start else "--:--:--.---"
+    when = (
+        time.strftime("%H:%M:%S", time.localtime(start / 1e9)) + f".{start // 1_000_000 % 1000:03d}"
+        if start
+        else "--:--:--.---"
+    )
     where = "/".join(filter(None, (record.get("experiment"), record.get("condition"))))
     facts = [
         f"{record['duration_ms']:,.1f} ms" if record.get("duration_ms") is not None else "",
         f"{record['value']:g} {record.get('unit') or ''}".strip() if record.get("value") is not None else "",
-        f"{record.get('input_tokens') or 0}→{record.get('output_tokens') or 0} tokens" if record.get("output_tokens") else "",
+        f"{record.get('input_tokens') or 0}→{record.get('output_tokens') or 0} tokens"
+        if record.get("output_tokens")
+        else "",
         f"${record['cost_usd']:.4f}" if record.get("cost_usd") else "",
         record.get("error_message") or "",
     ]
     mark = {"error": "✗", "open": "…"}.get(record.get("status") or "", " ")
-    return safe(f"{when} {mark} {where}  {record.get('name')}  {'  '.join(filter(None, facts))}".rstrip()).replace("\n", "⏎")
+    return safe(f"{when} {mark} {where}  {record.get('name')}  {'  '.join(filter(None, facts))}".rstrip()).replace(
+        "\n", "⏎"
+    )

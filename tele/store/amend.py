@@ -1,7 +1,7 @@
 """Corrections: later `tele.amended` events change what `events` shows, never what was written.
 
-The latest amendment of a target and column wins, by time, then writer and number. A target is an event id or a span id; a
-column that `events` does not have is a key of `attributes`.
+The latest amendment of a target and column wins, by time, then writer and number. A target is an event id or a span
+id; a column that `events` does not have is a key of `attributes`.
 """
 
 from __future__ import annotations

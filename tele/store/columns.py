@@ -37,7 +37,11 @@ def _c(name: str, type_: str, meaning: str, flags: str = "") -> Column:
 
 
 COLUMNS: tuple[Column, ...] = (
-    _c("event_id", "VARCHAR", "unique and time-ordered: UUIDv7 as 32 hex digits; of ingested rows a hash of their content"),
+    _c(
+        "event_id",
+        "VARCHAR",
+        "unique and time-ordered: UUIDv7 as 32 hex digits; of ingested rows a hash of their content",
+    ),
     _c("kind", "VARCHAR", "`span`, `event` or `metric`"),
     _c("name", "VARCHAR", "what happened: `chat gpt-4o`, `ensemble.vote`, `loss`; lifecycle events begin with `tele.`"),
     _c("time", "TIMESTAMPTZ", "start, microseconds, UTC; NULL where a source has none", "d"),

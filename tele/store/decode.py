@@ -1,8 +1,8 @@
 """From verified journal lines to rows, by DuckDB's JSON reader.
 
-A line holds what cannot be computed. Times, durations, the writer and the JSON text of the nested values are computed here.
-A column that a line's schema version did not have yet is lifted out of the attribute `user.<name>`, where the writer of
-that version put a keyword of that name.
+A line holds what cannot be computed. Times, durations, the writer and the JSON text of the nested values are computed
+here. A column that a line's schema version did not have yet is lifted out of the attribute `user.<name>`, where the
+writer of that version put a keyword of that name.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def lines_table(batches: Sequence[tuple[str, list[bytes]]]) -> pa.Table:
     return pa.table({"writer": pa.array(writers, type=pa.string()).dictionary_encode(), "line": text})
 
 
-def decode(con: duckdb.DuckDBPyConnection, lines: pa.Table, *, version: int = SCHEMA_VERSION) -> duckdb.DuckDBPyRelation:
+def decode(
+    con: duckdb.DuckDBPyConnection, lines: pa.Table, *, version: int = SCHEMA_VERSION
+) -> duckdb.DuckDBPyRelation:
     """Rows of `events` from `lines` (see `lines_table`), in the order of the lines."""
     selected = ", ".join(f'{_expression(c, version)} AS "{c.name}"' for c in COLUMNS)
     source = f"SELECT writer::VARCHAR AS writer, from_json(line, '{journal_struct()}') AS j FROM lines"
@@ -56,7 +58,8 @@ def _expression(column: Column, version: int) -> str:
         return _DERIVED[column.name]
     if column.name in ("input", "output"):
         text = f"j.{column.name}::VARCHAR"
-        return f"CASE WHEN starts_with({text}, '{{\"$blob\":') THEN 'blob:' || (j.{column.name}->>'$.\"$blob\"') ELSE {text} END"
+        blob = f"'blob:' || (j.{column.name}->>'$.\"$blob\"')"
+        return f"CASE WHEN starts_with({text}, '{{\"$blob\":') THEN {blob} ELSE {text} END"
     return f'j."{column.name}"::{column.type}'
 
 

@@ -111,7 +111,9 @@ def liveness(layout: Layout) -> list[tuple[str, str, str]]:
     """
     here = machine_id(layout)
     shared = network_filesystem(layout.root) is not None
-    return [(h.writer, h.process, _state(h.path, trust=not shared and h.machine in (here, ""))) for h in headers(layout)]
+    return [
+        (h.writer, h.process, _state(h.path, trust=not shared and h.machine in (here, ""))) for h in headers(layout)
+    ]
 
 
 def _state(path: Path, *, trust: bool) -> str:

@@ -1,6 +1,6 @@
 """Where a store lies on disk and what its `store.json` says.
 
-    .tele/  .gitignore  store.json  journal/  segments/  manifest/  blobs/  quarantine/  lease
+.tele/  .gitignore  store.json  journal/  segments/  manifest/  blobs/  quarantine/  lease
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def open_layout(path: Path | str | None = None) -> Layout:
         facts = json.loads(marker.read_bytes())
     except FileNotFoundError:
         # A store that another process is just making has some of its parts and no store.json yet.
-        if root.is_dir() and any(entry.name not in _PARTS and not entry.name.startswith(".") for entry in root.iterdir()):
+        if root.is_dir() and any(
+            entry.name not in _PARTS and not entry.name.startswith(".") for entry in root.iterdir()
+        ):
             raise ForeignStore(root, "it holds no store.json") from None
         raise NoStore(root) from None
     except NotADirectoryError:
@@ -170,5 +172,3 @@ def network_filesystem(path: Path, mounts: Path = Path("/proc/self/mounts")) -> 
         if (real == folder or folder in real.parents) and len(folder.parts) >= best:
             best, kind = len(folder.parts), filesystem
     return kind if kind in _NETWORK else None
-
-

@@ -18,7 +18,8 @@ __all__ = ["lease"]
 def lease(layout: Layout, *, wait: float = 0.0, name: str = "lease") -> Iterator[None]:
     """Hold the store's lease; wait up to `wait` seconds for it. Raises StoreBusy with the holder, or StoreNotWritable.
 
-    `name` is the file that is locked: `lease` for whoever changes the manifest, `ingest` for who brings in foreign files.
+    `name` is the file that is locked: `lease` for whoever changes the manifest, `ingest` for who brings in foreign
+    files.
     """
     try:
         fd = os.open(layout.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -128,7 +128,10 @@ def load(layout: Layout) -> State:
 
 
 def publish(layout: Layout, state: State, entry: Entry) -> State:
-    """Add `entry` behind `state` in one atomic step and return the new state; raises StoreBusy where another was first."""
+    """Add `entry` behind `state` in one atomic step and return the new state.
+
+    Raises StoreBusy where another publisher was first.
+    """
     n = state.n + 1
     after = state.apply(entry)
     facts: dict[str, Any] = {

@@ -1,7 +1,8 @@
 """Reading a store: one consistent snapshot, in an in-memory DuckDB that can read it and nothing else.
 
-The snapshot is one version of the manifest and, behind its sealed offsets, what the journals held when they were opened.
-Whatever is sealed, compacted or written afterwards does not show; nothing that was there is missed or seen twice.
+The snapshot is one version of the manifest and, behind its sealed offsets, what the journals held when they were
+opened. Whatever is sealed, compacted or written afterwards does not show; nothing that was there is missed or seen
+twice.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tele.errors import BadQuery
@@ -20,7 +20,7 @@ from tele.store.columns import COLUMNS, NAMES, SCHEMA_VERSION
 from tele.store.decode import decode, lift, lines_table
 from tele.store.journals import Tail, headers, liveness, read_tail
 from tele.store.layout import Layout, network_filesystem, open_layout
-from tele.store.manifest import Sealed, Segment, State, load
+from tele.store.manifest import Sealed, Segment, load
 from tele.store.schema import empty_select
 from tele.store.segments import verify
 from tele.store.views import view_sql
@@ -71,15 +71,19 @@ class Store:
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """Run one SELECT over the views and return DuckDB's relation: `.pl()`, `.df()`, `.to_arrow_table()`, `.fetchall()`.
+        """Run one SELECT over the views and return DuckDB's relation.
 
+        It has `.pl()`, `.df()`, `.to_arrow_table()`, `.to_arrow_reader()` and `.fetchall()`, and closes with the store.
         Raises BadQuery with DuckDB's message where it does not run or would write.
         """
         import duckdb
 
         try:
             statements = self._con.extract_statements(query)
-            if len(statements) != 1 or statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+            if len(statements) != 1 or statements[0].type not in (
+                duckdb.StatementType.SELECT,
+                duckdb.StatementType.EXPLAIN,
+            ):
                 raise BadQuery("The store is read-only: give one SELECT statement.")
             return self._con.sql(query)
         except duckdb.Error as error:
@@ -100,7 +104,7 @@ class Store:
 
     @property
     def network(self) -> str | None:
-        """Name of the network file system that the store lies on, where locks cannot be trusted; None on a local disk."""
+        """Name of the network file system that the store lies on; None on a local disk, where locks can be trusted."""
         return network_filesystem(self.layout.root)
 
     def close(self) -> None:
@@ -111,7 +115,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # ── the snapshot ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tele.store.columns import COLUMNS, SCHEMA_VERSION, Column
 
 if TYPE_CHECKING:
-    import polars
+    import polars as pl
     import pyarrow as pa
 
 __all__ = ["arrow_schema", "columns_markdown", "empty_select", "journal_struct", "json_schema", "polars_schema"]
@@ -38,7 +38,7 @@ def arrow_schema() -> pa.Schema:
     return pa.schema([(column.name, types[column.type]) for column in COLUMNS])
 
 
-def polars_schema() -> polars.Schema:
+def polars_schema() -> pl.Schema:
     """Polars schema of `events`; needs the extra `frames`."""
     import polars as pl
 

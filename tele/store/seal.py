@@ -1,7 +1,8 @@
 """Sealing: verified journal lines become immutable, sorted Parquet segments.
 
-One manifest entry names the new segments and the offset up to which each journal is sealed: that is the one atomic step.
-Whatever dies before it leaves the journals as they were and files that no manifest names, which the next sealer removes.
+One manifest entry names the new segments and the offset up to which each journal is sealed: that is the one atomic
+step. Whatever dies before it leaves the journals as they were and files that no manifest names, which the next sealer
+removes.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def seal(layout: Layout, *, wait: float = 0.0, progress: Callable[[int], object]
         finally:
             con.close()
         state = _forget(layout, state)
-    damage = [f"journal {w}: {why} (offset {o}, {n} bytes)" for w, j in state.journals.items() for o, n, why in j.damage]
+    damage = [
+        f"journal {w}: {why} (offset {o}, {n} bytes)" for w, j in state.journals.items() for o, n, why in j.damage
+    ]
     return SealReport(rows, segments, len(state.opened), tuple(damage))
 
 

@@ -29,7 +29,10 @@ _OPTIONS = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SI
 def write(
     con: duckdb.DuckDBPyConnection, layout: Layout, table: str, experiment_id: str, ranges: dict[str, list[list[int]]]
 ) -> Segment:
-    """Seal the rows of `experiment_id` in `table`, sorted by time: temporary file, fsync, rename, fsync of the folder."""
+    """Seal the rows of `experiment_id` in `table`, sorted by time.
+
+    The file is written under a temporary name, synced, renamed, and its folder synced.
+    """
     folder = layout.segments / _folder(experiment_id)
     folder.mkdir(mode=0o700, exist_ok=True)
     name = f"{secrets.token_hex(10)}.parquet"
@@ -46,7 +49,8 @@ def write(
     temporary.rename(path)
     fsync_folder(folder)
     facts = con.execute(
-        f"SELECT count(*), min(start_ns), max(start_ns), min(trace_id), max(trace_id) FROM {table} WHERE experiment_id = $id",
+        f"""SELECT count(*), min(start_ns), max(start_ns), min(trace_id), max(trace_id)
+            FROM {table} WHERE experiment_id = $id""",
         {"id": experiment_id},
     ).fetchone()
     count, low, high, first, last = facts or (0, None, None, None, None)
@@ -64,8 +68,8 @@ def _folder(experiment_id: str) -> str:
 def verify(layout: Layout, segments: Iterable[Segment]) -> None:
     """Hash each segment that this user has not verified yet; raises DamagedFile.
 
-    What was verified is remembered in the cache folder by device, inode, size and times: a file that was touched since is
-    hashed again, one that rots without a touch is found by `tele check --deep`.
+    What was verified is remembered in the cache folder by device, inode, size and times: a file that was touched
+    since is hashed again, one that rots without a touch is found by `tele check --deep`.
     """
     memory = _memory(layout)
     try:

@@ -1,7 +1,7 @@
 """The way of a record: plain values → redact → cap, blob → JSON.
 
-Most records are plain and clean already. They take the short way: one walk over their keys, one `orjson.dumps`, one linear
-search for secrets. Whatever is not takes the long way; both give the same bytes for what can take both.
+Most records are plain and clean already. They take the short way: one walk over their keys, one `orjson.dumps`, one
+linear search for secrets. Whatever is not takes the long way; both give the same bytes for what can take both.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def cheap_facts(*, host: bool) -> dict[str, Any]:
 
 @functools.cache
 def environment(*, host: bool) -> dict[str, Any]:
-    """All facts: `python`, `platform`, `packages` (name to version) and `git` (commit, branch, dirty) where there is one.
+    """All facts: `python`, `platform`, `packages` (name to version), and `git` (commit, branch, dirty) where it is.
 
     Runs `git`: call it off the caller's thread. Remembered for the process.
     """
@@ -35,7 +35,7 @@ def environment(*, host: bool) -> dict[str, Any]:
 
 def _packages() -> dict[str, str]:
     """Installed distributions by the names of their folders: importlib.metadata would parse each one's metadata."""
-    found = {}
+    found: dict[str, str] = {}
     for folder in sys.path:
         try:
             names = os.listdir(folder or ".")
@@ -65,7 +65,11 @@ def _git() -> dict[str, Any]:
 def _run(*arguments: str) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603  # fixed arguments, no shell
-            ("git", *arguments), capture_output=True, text=True, timeout=_GIT_SECONDS, check=True  # noqa: S607
+            ("git", *arguments),  # noqa: S607  # the user's own git, wherever it is
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -26,7 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Experiment(Node):
     """One run of an experiment: `with tele.experiment(name, condition=...)`, or a decorator."""
 
-    __slots__ = ("_arguments", "_environment", "_ended", "_started", "_token", "name", "run_id")
+    __slots__ = ("_arguments", "_ended", "_environment", "_started", "_token", "name", "run_id")
 
     def __init__(
         self,
@@ -42,10 +42,12 @@ class Experiment(Node):
         cluster: str | None = None,
         **attributes: Any,
     ) -> None:
-        """Name the experiment; nothing is recorded before `with`. Runs of one name belong together across processes and days.
+        """Name the experiment; nothing is recorded before `with`.
 
-        `condition`, `replicate`, `seed` and `cluster` are columns of every record within. `sample_size` is the number of items
-        that the plan asks for. Other keywords are attributes of the run.
+        Runs of one name belong together across processes and days.
+
+        `condition`, `replicate`, `seed` and `cluster` are columns of every record within. `sample_size` is the number
+        of items that the plan asks for. Other keywords are attributes of the run.
         """
         self.name = str(name)
         columns = {"condition": condition, "replicate": replicate, "seed": seed, "cluster": cluster}
@@ -144,7 +146,7 @@ class Experiment(Node):
         return Experiment(self.name, **given["columns"], tags=given["tags"], **given["attributes"])
 
     def _lifecycle(self, what: str, attributes: dict[str, Any]) -> None:
-        record_point("event", f"tele.experiment.{what}", {}, {}, attributes, Node(self.scope))
+        record_point("event", f"tele.experiment.{what}", {}, {}, attributes, node=Node(self.scope))
 
     def _record_environment(self) -> None:
         self._lifecycle("environment", {"environment": environment(host=process.record_host)})

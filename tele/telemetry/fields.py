@@ -17,14 +17,12 @@ _TYPES = {name: _PYTHON[BY_NAME[name].type] for name in USER_COLUMNS if not BY_N
 _warned: set[str] = set()
 
 
-def fill(
-    record: dict[str, Any], fields: dict[str, Any], attributes: dict[str, Any] | None
-) -> dict[str, Any] | None:
+def fill(record: dict[str, Any], fields: dict[str, Any], attributes: dict[str, Any] | None) -> dict[str, Any] | None:
     """Put `fields` into the columns of `record` that bear their names, all others into its attributes.
 
     A value that does not fit its column's type, and a keyword that is a column of tele's own, become the attribute
-    `user.<name>`. Inherited columns are the scope's to hold and are passed over; those that the attributes speak of in the
-    keys of the GenAI conventions are returned.
+    `user.<name>`. Inherited columns are the scope's to hold and are passed over; those that the attributes speak of
+    in the keys of the GenAI conventions are returned.
     """
     others = dict(attributes) if attributes else {}
     for key, value in fields.items():

@@ -1,15 +1,15 @@
 """Anything a user has, as plain JSON values: total, deterministic, and honest about what was lost.
 
-Plain values are dict with str keys, list, str, int within 64 bits, finite float, bool and None. What JSON cannot hold becomes a
-one-key object whose key begins with `$` (`$float`, `$int`, `$bytes`, `$text`, `$decimal`, `$set`, `$array`, `$repr`, `$cycle`,
-`$deep`, `$more`), so that a reader sees that it was converted and from what.
+Plain values are dict with str keys, list, str, int within 64 bits, finite float, bool and None. What JSON cannot hold
+becomes a one-key object whose key begins with `$` (`$float`, `$int`, `$bytes`, `$text`, `$decimal`, `$set`, `$array`,
+`$repr`, `$cycle`, `$deep`, `$more`), so that a reader sees that it was converted and from what.
 """
 
 from __future__ import annotations
 
 import base64
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import math
@@ -79,8 +79,8 @@ def _bytes(value: bytes | bytearray | memoryview) -> Any:
 
 _OTHERS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     ((bytes, bytearray, memoryview), _bytes),
-    ((datetime.datetime, datetime.date, datetime.time), lambda value: value.isoformat()),
-    (datetime.timedelta, lambda value: {"$seconds": value.total_seconds()}),
+    ((dt.datetime, dt.date, dt.time), lambda value: value.isoformat()),
+    (dt.timedelta, lambda value: {"$seconds": value.total_seconds()}),
     (decimal.Decimal, lambda value: {"$decimal": str(value)}),
     (uuid.UUID, str),
     (os.PathLike, lambda value: _text(os.fsdecode(value))),

@@ -31,12 +31,12 @@ def event(name: str, attributes: Mapping[str, Any] | None = None, **fields: Any)
 @overload
 def metric(name: str, value: float, attributes: Mapping[str, Any] | None = None, **fields: Any) -> str: ...
 @overload
-def metric(name: str, /, **fields: Any) -> Callable[[F], F]: ...
+def metric(name: str, *, attributes: Mapping[str, Any] | None = None, **fields: Any) -> Callable[[F], F]: ...
 def metric(name: str, value: Any = _MISSING, attributes: Mapping[str, Any] | None = None, **fields: Any) -> Any:
     """Record one number, in `unit` (UCUM) and at `step` where given; return its event id.
 
-    A bool counts as 0 or 1. Without a value it is a decorator: it records what the function returns (a number, a mapping
-    with `value`, or a pair of value and mapping) and gives it back unchanged.
+    A bool counts as 0 or 1. Without a value it is a decorator: it records what the function returns (a number, a
+    mapping with `value`, or a pair of value and mapping) and gives it back unchanged.
     """
     if value is not _MISSING:
         return _metric(name, value, attributes, fields)
@@ -86,8 +86,8 @@ def _recording(function: F, record: Callable[[Any], None]) -> F:
 def score(target: str | Span, name: str, value: object, *, reason: str = "") -> str:
     """Record a correction or a late score; `events` shows it from then on, `events_raw` what was written.
 
-    `target` is a span, a span id or an event id. `name` is a column of `events`, else a key of its attributes. Returns the
-    id of the amendment.
+    `target` is a span, a span id or an event id. `name` is a column of `events`, else a key of its attributes.
+    Returns the id of the amendment.
     """
     identity = target.event_id if isinstance(target, Span) else target
     facts = {"target": identity, "column": name, "value": value} | ({"reason": reason} if reason else {})
@@ -100,6 +100,7 @@ def record_point(
     columns: dict[str, Any],
     fields: dict[str, Any],
     attributes: Mapping[str, Any] | None,
+    *,
     node: Node | None = None,
 ) -> str:
     """Record one row without a duration at `node`, by default where the running code is; return its event id."""

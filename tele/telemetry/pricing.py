@@ -1,4 +1,6 @@
-"""Dollars from tokens, by the dated and tiered tables of genai-prices; LiteLLM's map, read as data, where that one has no row.
+"""Dollars from tokens, by the dated and tiered tables of genai-prices.
+
+LiteLLM's map is read as data where that one has no row.
 
 An unknown model has no price: the cost stays NULL and is counted as unpriced, never guessed.
 """
@@ -111,7 +113,7 @@ def _by_library(prices: Any) -> Callable[[Usage], float]:
 
 
 def _litellm_map() -> dict[str, Any]:
-    """LiteLLM's price map as it lies in its package; the package is not imported (that takes seconds and the network)."""
+    """LiteLLM's price map as it lies in its package, which is not imported: that takes seconds and the network."""
     found = importlib.util.find_spec("litellm")
     if found is None or found.origin is None:
         return {}

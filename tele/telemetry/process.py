@@ -1,7 +1,7 @@
 """This process's telemetry: where it writes, how, and what it could not write.
 
-Nothing here raises into the user's program. What is lost is counted by reason, warned of once for each reason on the logger
-`tele`, and told in the store as `tele.dropped` as soon as it can be written.
+Nothing here raises into the user's program. What is lost is counted by reason, warned of once for each reason on the
+logger `tele`, and told in the store as `tele.dropped` as soon as it can be written.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class Process:
         with self._lock:
             if self._journal is None:
                 if sys.platform == "win32":
-                    _log.warning("tele does not write on Windows: reading and viewing work, recording is not supported.")
+                    _log.warning(
+                        "tele does not write on Windows: reading and viewing work, recording is not supported."
+                    )
                 layout = prepare(self.path)
                 if network := network_filesystem(layout.root):
                     _log.warning(
@@ -160,9 +162,10 @@ def configure(
 ) -> None:
     """Set up this process's telemetry. What is not given stays as it was; call it before the first record.
 
-    `store` is a folder (default `$TELE_STORE`, else the nearest `.tele`). `durability` is `process` (default: a record is in
-    write(2) before its call returns), `fsync` or `buffered` (within 250 ms). `sampling_rate` in (0, 1] is decided for each
-    trace by a hash of its id; 1.0 keeps all. `seal="manual"` leaves sealing to `tele seal`. Raises BadInput.
+    `store` is a folder (default `$TELE_STORE`, else the nearest `.tele`). `durability` is `process` (default: a
+    record is in write(2) before its call returns), `fsync` or `buffered` (within 250 ms). `sampling_rate` in (0, 1]
+    is decided for each trace by a hash of its id; 1.0 keeps all. `seal="manual"` leaves sealing to `tele seal`.
+    Raises BadInput.
     """
     if sampling_rate is not None and not 0 < sampling_rate <= 1:
         raise BadInput(f"sampling_rate is above 0 and at most 1, not {sampling_rate!r}.")

@@ -1,8 +1,8 @@
 """Secrets are taken out before anything is cut, hashed or written.
 
 By key: the value of a key such as `api_key` or `authorization` goes, whatever it is. By value: strings that look like a
-credential go wherever they stand. The patterns run on RE2, whose time is linear in the text. Best effort, on by default: it
-does not see through base64, encryption or a secret cut in two.
+credential go wherever they stand. The patterns run on RE2, whose time is linear in the text. Best effort, on by
+default: it does not see through base64, encryption or a secret cut in two.
 """
 
 from __future__ import annotations
@@ -38,14 +38,18 @@ RULES: tuple[tuple[str, str], ...] = (
     ("xai", r"\bxai-[A-Za-z0-9]{20,}"),
     ("langfuse", r"\bpk-lf-[A-Za-z0-9-]{20,}"),
     ("jwt", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"),
-    ("private-key", r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)"),
+    (
+        "private-key",
+        r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)",
+    ),
     ("bearer", r"(?i:\bbearer\s+[A-Za-z0-9._~+/=-]{8,})"),
     ("url-password", r"://[^/\s:@\"]{1,256}:[^/\s@\"]{1,256}@"),
     ("sas", r"[?&]sig=[A-Za-z0-9%+/=]{20,}"),
 )
 
 _KEY = re.compile(
-    r"passw(?:or)?d|pwd\b|secret|\bauth(?!or|ent)|authorization|credential|private[._ -]?key|api[._ -]?key|access[._ -]?key"
+    r"passw(?:or)?d|pwd\b|secret|\bauth(?!or|ent)|authorization|credential"
+    r"|private[._ -]?key|api[._ -]?key|access[._ -]?key"
     r"|access[._ -]?token|refresh[._ -]?token|id[._ -]?token\b|bearer|\bcookie|set-cookie|csrf|xsrf|\bjwt\b|\bssn\b"
     r"|social[._ -]?security|credit[._ -]?card|session[._ -]?(?:key|token|secret)",
     re.IGNORECASE,
@@ -64,8 +68,9 @@ class _Rules:
 
 
 _rules = [_Rules()]
-"""The last one is in use. RE2 works without the GIL and under locks of its own, which a fork may copy while another thread
-holds them: a child compiles its own rules, and keeps the parent's, since a lock that is held cannot be destroyed.
+"""The last one is in use. RE2 works without the GIL and under locks of its own, which a fork may copy while another
+thread holds them: a child compiles its own rules, and keeps the parent's, since a lock that is held cannot be
+destroyed.
 """
 
 

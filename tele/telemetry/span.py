@@ -1,4 +1,7 @@
-"""Spans: what took time. A context manager and a decorator, for sync, async, generator and async-generator functions."""
+"""Spans: what took time.
+
+A context manager and a decorator, for sync, async, generator and async-generator functions.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,6 @@ __all__ = ["Span", "current_span", "inherited", "span"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-
 class Span(Node):
     """One operation with a beginning and an end. Make one with `tele.span`."""
 
@@ -31,7 +33,8 @@ class Span(Node):
     def __init__(self, name: str, attributes: Mapping[str, Any] | None = None, **fields: Any) -> None:
         """Take a name, columns and attributes; nothing is recorded before `with`.
 
-        A keyword that is a user column of `events` fills it, any other becomes an attribute; `attributes` takes dotted keys.
+        A keyword that is a user column of `events` fills it, any other becomes an attribute; `attributes` takes
+        dotted keys.
         """
         self.name = name
         self._fields = fields
@@ -108,7 +111,9 @@ class Span(Node):
         reasoning_tokens: int | None = None,
         cost_usd: float | None = None,
     ) -> Self:
-        """Say what a model call used. Input includes cached tokens, output includes reasoning; dollars follow from the
+        """Say what a model call used.
+
+        Input includes cached tokens, output includes reasoning; dollars follow from the
         price table unless `cost_usd` states them.
         """
         given = {key: value for key, value in locals().items() if key != "self" and value is not None}

@@ -1,7 +1,7 @@
 """A thread off the hot path: writes spans that last as started, and calls the sealer when enough was written.
 
-A start record for every span would double its cost; a span that is still open after 100 ms gets one, so that a process that is
-killed leaves behind what it was doing.
+A start record for every span would double its cost; a span that is still open after 100 ms gets one, so that a
+process that is killed leaves behind what it was doing.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import copy_context
+from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
 from tele.telemetry.scope import here
@@ -20,7 +21,9 @@ class Entered(Protocol):
 
     def __enter__(self) -> object: ...
 
-    def __exit__(self, kind: Any, error: Any, trace: Any, /) -> object: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> object: ...
 
 
 def wrap(function: F, make: Callable[[], Entered]) -> F:

@@ -35,7 +35,10 @@ def check(store: Path, acked: dict[int, set[int]]) -> None:
     """Every acknowledged span is there once, and each writer's numbers are a prefix."""
     with open_store(store) as reader:
         assert reader.damage == ()
-        rows = reader.rows("SELECT event_id, writer, seq, (attributes->>'$.n')::INT FROM events_raw WHERE status <> 'open' OR status IS NULL")
+        rows = reader.rows(
+            """SELECT event_id, writer, seq, (attributes->>'$.n')::INT
+               FROM events_raw WHERE status <> 'open' OR status IS NULL"""
+        )
         open_rows = reader.rows("SELECT writer, seq FROM events_raw WHERE status = 'open'")
     assert len({row[0] for row in rows}) == len(rows), "an event stands twice"
     by_writer: dict[str, list[int]] = {}
@@ -147,7 +150,9 @@ def test_eight_writers_a_sealer_and_a_reader_at_once(tmp_path):
     while any(writer.poll() is None for writer in writers):
         with open_store(store) as reader:
             assert reader.damage == ()
-            total, distinct = reader.rows("SELECT count(*), count(DISTINCT event_id) FROM events WHERE name = 'work'")[0]
+            total, distinct = reader.rows("SELECT count(*), count(DISTINCT event_id) FROM events WHERE name = 'work'")[
+                0
+            ]
             holes = reader.rows("""SELECT count(*) FROM (SELECT count(*) n, max((attributes->>'$.n')::INT) + 1 AS top
                                    FROM events WHERE name = 'work' GROUP BY writer) WHERE n <> top""")
         assert total == distinct, "a reader saw an event twice"
@@ -159,7 +164,9 @@ def test_eight_writers_a_sealer_and_a_reader_at_once(tmp_path):
     assert seen == sorted(seen), "an event that had been seen was gone"
     assert [writer.returncode for writer in writers] == [0] * 8
     with open_store(store) as reader:
-        assert reader.rows("SELECT count(*), count(DISTINCT event_id) FROM events WHERE name = 'work'") == [(3200, 3200)]
+        assert reader.rows("SELECT count(*), count(DISTINCT event_id) FROM events WHERE name = 'work'") == [
+            (3200, 3200)
+        ]
         assert reader.rows("SELECT status, count(*) FROM runs GROUP BY 1") == [("stopped", 8)]
     assert sealed > 0
 
@@ -183,10 +190,13 @@ if __name__ == "__main__":
     sys.exit(max(child.exitcode for child in children))
 """)
     store = tmp_path / ".tele"
-    done = subprocess.run([sys.executable, str(script), str(store)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(script), str(store)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     with open_store(store) as reader:
-        rows = reader.rows("""SELECT c.item_id, c.condition, c.parent_id = p.span_id, c.trace_id = p.trace_id, c.run_id = p.run_id
+        rows = reader.rows("""SELECT c.item_id, c.condition, c.parent_id = p.span_id,
+                                     c.trace_id = p.trace_id, c.run_id = p.run_id
                               FROM events c, events p WHERE c.name = 'child' AND p.name = 'parent'""")
         assert rows == [("i7", "c", True, True, True)] * 3
         assert reader.rows("SELECT count(DISTINCT writer) FROM events") == [(4,)]
@@ -219,10 +229,12 @@ sys.exit(0 if codes == {0} else 9)
 """)
     store = tmp_path / ".tele"
     command = [sys.executable, "-W", "ignore", str(script), str(store)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     with open_store(store) as reader:
         assert reader.damage == ()
-        assert reader.rows("SELECT count(*), count(DISTINCT attributes->>'$.n') FROM events WHERE name = 'child'") == [(40, 40)]
+        assert reader.rows("SELECT count(*), count(DISTINCT attributes->>'$.n') FROM events WHERE name = 'child'") == [
+            (40, 40)
+        ]
         assert reader.rows("SELECT count(*) - count(DISTINCT event_id) FROM events") == [(0,)]
         assert reader.rows("SELECT count(*) FROM events WHERE name = 'outer'") == [(1,)]
