@@ -1,16 +1,16 @@
 """The error tree.
 
-    TeleError                   anything tele refuses; the command line prints it as one sentence and exits 2
-    ├── NoStore                 there is no store where one was looked for
-    ├── ForeignStore            the folder is there, and it is not a tele store
-    ├── NewerFormat             written by a newer tele than this one
-    ├── DamagedFile             a checksum, size or hash does not match
-    ├── StoreNotWritable        the store can be read, not written
-    ├── StoreBusy               another process holds the store's lease
-    ├── UnknownExperiment       no experiment of that name
-    ├── UnknownTarget           no run, trace, span or event of that id
-    ├── BadQuery                the SQL does not run, or would write
-    └── BadInput                a file, an option or a value that cannot be used
+TeleError                   anything tele refuses; the command line prints it as one sentence and exits 2
+├── NoStore                 there is no store where one was looked for
+├── ForeignStore            the folder is there, and it is not a tele store
+├── NewerFormat             written by a newer tele than this one
+├── DamagedFile             a checksum, size or hash does not match
+├── StoreNotWritable        the store can be read, not written
+├── StoreBusy               another process holds the store's lease
+├── UnknownExperiment       no experiment of that name
+├── UnknownTarget           no run, trace, span or event of that id
+├── BadQuery                the SQL does not run, or would write
+└── BadInput                a file, an option or a value that cannot be used
 """
 
 from __future__ import annotations

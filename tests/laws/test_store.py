@@ -17,14 +17,23 @@ from tele.store.seal import seal
 
 TEXT = st.text(max_size=40)  # hypothesis leaves surrogates out of text() by default
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=8,
 )
 NS = st.integers(0, 4_000_000_000_000_000_000)
 ROWS = st.lists(
     st.fixed_dictionaries(
-        {"name": TEXT, "start_ns": NS, "duration": st.integers(0, 10**12), "attributes": st.dictionaries(TEXT, JSON, max_size=4)},
+        {
+            "name": TEXT,
+            "start_ns": NS,
+            "duration": st.integers(0, 10**12),
+            "attributes": st.dictionaries(TEXT, JSON, max_size=4),
+        },
         optional={
             "item_id": TEXT,
             "replicate": st.integers(-(2**63), 2**63 - 1),
@@ -40,7 +49,13 @@ ROWS = st.lists(
 
 def record(number: int, row: dict) -> dict:
     """One span of the law's row, as a writer would put it."""
-    span = {"event_id": f"{number:032x}", "kind": "span", "span_id": f"{number:016x}", "trace_id": f"{number:032x}", "status": "ok"}
+    span = {
+        "event_id": f"{number:032x}",
+        "kind": "span",
+        "span_id": f"{number:016x}",
+        "trace_id": f"{number:032x}",
+        "status": "ok",
+    }
     rest = {key: value for key, value in row.items() if key != "duration"}
     return span | rest | {"end_ns": row["start_ns"] + row["duration"]}
 
@@ -53,7 +68,9 @@ def write(folder: Path, records: list[dict]) -> None:
 
 
 def read(folder: Path) -> dict[str, dict]:
-    columns = "event_id, name, start_ns, end_ns, duration_ms, attributes, item_id, replicate, cost_usd, tags, success, input"
+    columns = (
+        "event_id, name, start_ns, end_ns, duration_ms, attributes, item_id, replicate, cost_usd, tags, success, input"
+    )
     with open_store(folder) as store:
         assert store.damage == ()
         rows = store.rows(f"SELECT {columns} FROM events")

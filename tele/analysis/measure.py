@@ -1,0 +1,240 @@
+"""The figures of each group of requests, in two queries: sums over small cells, then the durations in order."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tele.analysis.figures import PERCENTILES, Cost, Excluded, Group, Interval, Latency, ModelCost, Reliability, Tokens
+from tele.analysis.intervals import quantile_ranks, wilson
+from tele.analysis.scope import Reader, Requests
+
+__all__ = ["measure"]
+
+_TIMED = "success IS NOT FALSE AND duration_ms IS NOT NULL"
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """Requests of one group that share model, kind of error and outcome."""
+
+    model: str | None
+    error_type: str | None
+    success: bool | None
+    open: bool
+    requests: int
+    timed: int
+    priced: int
+    unpriced: int
+    cost: float | None
+    counted: int
+    input: int | None
+    output: int | None
+    cache_read: int | None
+    cache_write: int | None
+    reasoning: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Durations:
+    """The durations of one group: moments, and the values at the ranks that were asked for."""
+
+    mean: float
+    std_dev: float | None
+    at: dict[int, float]
+
+
+def measure(reader: Reader, requests: Requests, names: Sequence[str], columns: Sequence[str]) -> tuple[Group, ...]:
+    """Return the figures of `requests`, a group for each value of `columns` (SQL, named `names`), by key."""
+    cells = _cells(reader, requests, columns)
+    counts = {key: _timed(group) for key, group in cells.items()}
+    durations = _durations(reader, requests, columns, {n for n in counts.values() if n})
+    return tuple(
+        Group(
+            key=dict(zip(names, key, strict=True)),
+            latency=_latency(cells[key], durations.get(key)),
+            cost=_cost(cells[key]),
+            reliability=_reliability(cells[key]),
+            tokens=_tokens(cells[key]),
+        )
+        for key in sorted(cells, key=lambda key: [(value is None, str(type(value)), value) for value in key])
+    )
+
+
+def _cells(reader: Reader, requests: Requests, columns: Sequence[str]) -> dict[Key, list[_Cell]]:
+    rows = reader.rows(
+        f"""SELECT {"".join(f"{column} AS k{i}, " for i, column in enumerate(columns))}
+            model AS m, error_type AS e, success AS s, status IS NOT DISTINCT FROM 'open' AS o,
+            count(*), count(duration_ms),
+            count(cost_usd), count(*) FILTER ({requests.unpriced}), fsum(cost_usd),
+            count(coalesce(input_tokens, output_tokens)),
+            sum(input_tokens)::BIGINT, sum(output_tokens)::BIGINT,
+            sum(cache_read_tokens)::BIGINT, sum(cache_write_tokens)::BIGINT, sum(reasoning_tokens)::BIGINT
+        FROM {requests.source}
+        GROUP BY {"".join(f"k{i}, " for i in range(len(columns)))} m, e, s, o""",
+        requests.params,
+    )
+    cells: dict[Key, list[_Cell]] = defaultdict(list)
+    for row in rows:
+        cells[row[: len(columns)]].append(_Cell(*row[len(columns) :]))
+    return cells
+
+
+def _durations(reader: Reader, requests: Requests, columns: Sequence[str], sizes: set[int]) -> dict[Key, _Durations]:
+    """Return the moments of each group and its values at the ranks that its size asks for."""
+    if not sizes:
+        return {}
+    ranks = {n: _ranks(n) for n in sizes}
+    keys = "".join(f"k{i}, " for i in range(len(columns)))
+    rows = reader.rows(
+        f"""WITH asked(n, ranks) AS (VALUES {", ".join(f"({n}, {ranks[n]})" for n in sorted(sizes))}),
+        ordered AS (
+            SELECT {"".join(f"{column} AS k{i}, " for i, column in enumerate(columns))}
+                list_sort(list(duration_ms)) AS v, favg(duration_ms) AS mean, stddev_samp(duration_ms) AS std_dev
+            FROM {requests.source} AND {_TIMED}
+            {f"GROUP BY {keys.rstrip(', ')}" if columns else ""})
+        SELECT {keys} mean, std_dev, n, list_select(v, ranks)
+        FROM ordered JOIN asked ON len(v) = n""",
+        requests.params,
+    )
+    cut = len(columns)
+    return {
+        row[:cut]: _Durations(row[cut], row[cut + 1], dict(zip(ranks[row[cut + 2]], row[cut + 3], strict=True)))
+        for row in rows
+    }
+
+
+def _ranks(n: int) -> list[int]:
+    """Return every rank that the figures of `n` durations need, counted from 1."""
+    wanted: set[int | None] = {1, n}
+    for q in PERCENTILES.values():
+        low = math.floor((n - 1) * q) + 1
+        bounds = quantile_ranks(n, q)
+        wanted |= {low, min(low + 1, n), bounds.low, bounds.high}
+    return sorted(rank for rank in wanted if rank is not None)
+
+
+def _percentile(at: dict[int, float], n: int, q: float) -> float:
+    """Return quantile `q` by linear interpolation between ranks (R type 7), as numpy does it."""
+    position = (n - 1) * q
+    low = math.floor(position)
+    a, b, share = at[low + 1], at[min(low + 2, n)], position - low
+    return a + (b - a) * share if share < 0.5 else b - (b - a) * (1 - share)  # noqa: PLR2004 (the nearer end)
+
+
+def _timed(cells: list[_Cell]) -> int:
+    return sum(cell.timed for cell in cells if cell.success is not False)
+
+
+def _latency(cells: list[_Cell], durations: _Durations | None) -> Latency:
+    n = _timed(cells)
+    failed = sum(cell.requests for cell in cells if cell.success is False)
+    untimed = [cell for cell in cells if cell.success is not False]
+    excluded = Excluded(
+        failed=failed,
+        open=sum(cell.requests - cell.timed for cell in untimed if cell.open),
+        no_duration=sum(cell.requests - cell.timed for cell in untimed if not cell.open),
+    )
+    if durations is None:
+        intervals: dict[str, Interval] = dict.fromkeys(PERCENTILES, (None, None))
+        return Latency(0, None, None, None, None, None, None, None, None, None, intervals, excluded)
+    at = durations.at
+    found = {name: _percentile(at, n, q) for name, q in PERCENTILES.items()}
+    return Latency(
+        count=n,
+        mean=durations.mean,
+        median=found["p50"],
+        std_dev=durations.std_dev,
+        min=at[1],
+        max=at[n],
+        **found,
+        intervals={name: _interval(at, n, q) for name, q in PERCENTILES.items()},
+        excluded=excluded,
+    )
+
+
+def _interval(at: dict[int, float], n: int, q: float) -> Interval:
+    ranks = quantile_ranks(n, q)
+    return (None if ranks.low is None else at[ranks.low], None if ranks.high is None else at[ranks.high])
+
+
+def _cost(cells: list[_Cell]) -> Cost:
+    total, count, unpriced = _priced(cells)
+    by_model: dict[str, list[_Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell.model is not None:
+            by_model[cell.model].append(cell)
+    mean = None if total is None else total / count
+    return Cost(
+        total=total,
+        count=count,
+        unpriced=unpriced,
+        mean_per_request=mean,
+        cost_per_1k_requests=None if mean is None else mean * 1e3,
+        cost_per_1m_requests=None if mean is None else mean * 1e6,
+        by_model={model: ModelCost(*_priced(by_model[model])) for model in sorted(by_model)},
+    )
+
+
+def _priced(cells: list[_Cell]) -> tuple[float | None, int, int]:
+    """Return the cost of all cells, how many requests it covers, and how many have no price."""
+    known = [cell.cost for cell in cells if cell.cost is not None]
+    priced, unpriced = sum(cell.priced for cell in cells), sum(cell.unpriced for cell in cells)
+    return (math.fsum(known) if known else None), priced, unpriced
+
+
+def _reliability(cells: list[_Cell]) -> Reliability:
+    total = sum(cell.requests for cell in cells)
+    good = sum(cell.requests for cell in cells if cell.success is True)
+    failed = sum(cell.requests for cell in cells if cell.success is False)
+    still_open = sum(cell.requests for cell in cells if cell.success is None and cell.open)
+    known = good + failed
+    rate = good / known if known else None
+    errors: Counter[str] = Counter()
+    for cell in cells:
+        if cell.success is False:
+            errors[cell.error_type or "unknown"] += cell.requests
+    return Reliability(
+        total_requests=total,
+        successful=good,
+        failed=failed,
+        unknown=total - known - still_open,
+        open=still_open,
+        success_rate=rate,
+        success_rate_interval=wilson(good, known),
+        failure_rate=failed / known if known else None,
+        sla_99=_reaches(good, known, 100),
+        sla_999=_reaches(good, known, 1_000),
+        sla_9999=_reaches(good, known, 10_000),
+        errors=dict(sorted(errors.items(), key=lambda item: (-item[1], item[0]))),
+    )
+
+
+def _reaches(good: int, known: int, one_in: int) -> bool | None:
+    """Return whether at most one request in `one_in` failed; in integers, so that 99 of 100 is 99 %."""
+    return (known - good) * one_in <= known if known else None
+
+
+def _tokens(cells: list[_Cell]) -> Tokens:
+    prompt, completion = _sum(cells, lambda cell: cell.input), _sum(cells, lambda cell: cell.output)
+    count = sum(cell.counted for cell in cells)
+    total = (prompt or 0) + (completion or 0) if count else None
+    return Tokens(
+        count=count,
+        total_prompt=prompt,
+        total_completion=completion,
+        total=total,
+        mean_total=None if total is None else total / count,
+        cache_read=_sum(cells, lambda cell: cell.cache_read),
+        cache_write=_sum(cells, lambda cell: cell.cache_write),
+        reasoning=_sum(cells, lambda cell: cell.reasoning),
+    )
+
+
+def _sum(cells: list[_Cell], of: Callable[[_Cell], int | None]) -> int | None:
+    known = [value for value in map(of, cells) if value is not None]
+    return sum(known) if known else None

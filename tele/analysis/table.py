@@ -1,0 +1,122 @@
+"""An analysis as tables for a terminal of 80 columns or more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from tele.analysis.figures import Analysis, Group
+from tele.analysis.units import NOTHING, duration, money, number, share
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["render"]
+
+_ERRORS_SHOWN = 5
+
+
+class _Column(NamedTuple):
+    title: str
+    cell: Callable[[Group], str]
+
+
+_REQUESTS = (
+    _Column("requests", lambda g: number(g.reliability.total_requests)),
+    _Column("success", lambda g: share(g.reliability.success_rate)),
+    _Column("p50", lambda g: duration(g.latency.p50)),
+    _Column("p90", lambda g: duration(g.latency.p90)),
+    _Column("p95", lambda g: duration(g.latency.p95)),
+    _Column("p99", lambda g: duration(g.latency.p99)),
+)
+_SPENDING = (
+    _Column("cost", lambda g: money(g.cost.total)),
+    _Column("per 1k", lambda g: money(g.cost.cost_per_1k_requests)),
+    _Column("tokens in", lambda g: number(g.tokens.total_prompt)),
+    _Column("tokens out", lambda g: number(g.tokens.total_completion)),
+    _Column("unpriced", lambda g: f"{g.cost.unpriced:,} unpriced" if g.cost.unpriced else ""),
+)
+
+
+def render(analysis: Analysis, console: Console) -> None:
+    """Print `analysis` on a rich console: two tables with a row for each group, and what they leave out."""
+    from rich.text import Text
+
+    console.print(Text(analysis.experiment, style="bold"), Text(_about(analysis), style="dim"), sep="\n")
+    if analysis.groups:
+        console.print(_table(analysis, _REQUESTS))
+        if any(group.cost.count or group.tokens.count for group in analysis.groups):
+            console.print(_table(analysis, _SPENDING))
+    else:
+        console.print(Text("No requests: the log holds no spans of that sort."))
+    for line in _notes(analysis):
+        console.print(Text(line))
+
+
+def _about(analysis: Analysis) -> str:
+    summary, runs = analysis.summary, analysis.runs
+    parts = [f"{summary.total_events:,} events"]
+    if runs.used or runs.archived or runs.superseded:
+        left = [f"{n} {word}" for n, word in ((runs.archived, "archived"), (runs.superseded, "superseded")) if n]
+        parts.append(_plural(runs.used, "run") + (f" ({', '.join(left)} left out)" if left else ""))
+    if summary.duration_seconds is not None:
+        parts.append(f"over {duration(summary.duration_seconds * 1e3)}")
+    if summary.time_range.start:
+        parts.append(f"from {summary.time_range.start[:19].replace('T', ' ')} UTC")
+    return " · ".join(parts)
+
+
+def _table(analysis: Analysis, columns: tuple[_Column, ...]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(Text(" · ".join(analysis.groups[0].key) or analysis.on), overflow="fold")
+    for column in columns:
+        table.add_column("" if column.title == "unpriced" else column.title, justify="right", no_wrap=True)
+    for group in analysis.groups:
+        table.add_row(Text(_label(group)), *(Text(column.cell(group)) for column in columns))
+    return table
+
+
+def _label(group: Group) -> str:
+    return " · ".join(NOTHING if value is None else str(value) for value in group.key.values()) or "all"
+
+
+def _notes(analysis: Analysis) -> list[str]:
+    """Return one line for each thing that the tables do not say."""
+    lines = [f"{_label(group)}: {text}" for group in analysis.groups if (text := _left_out(group))]
+    lines += [f"{_label(group)}: errors {text}" for group in analysis.groups if (text := _errors(group))]
+    if analysis.ensembles:
+        agreement = share(analysis.ensembles.mean_agreement)
+        lines.append(f"{_plural(analysis.ensembles.count, 'ensemble')}, mean agreement {agreement}")
+    if reasoning := analysis.reasoning:
+        sure = "" if reasoning.mean_confidence is None else f", mean confidence {reasoning.mean_confidence:.2f}"
+        lines.append(f"{_plural(reasoning.chains, 'chain')} of reasoning, {_plural(reasoning.events, 'event')}{sure}")
+    if analysis.sampling_rate < 1:
+        lines.append(
+            f"Sampled: {share(analysis.sampling_rate)} of the traces were kept; counts and costs are of those."
+        )
+    if analysis.summary.untimed:
+        lines.append(f"{_plural(analysis.summary.untimed, 'event')} without a time")
+    return lines
+
+
+def _left_out(group: Group) -> str:
+    excluded = group.latency.excluded
+    parts = ((excluded.failed, "failed"), (excluded.open, "open"), (excluded.no_duration, "without a duration"))
+    said = [f"{n:,} {word}" for n, word in parts if n]
+    return f"{', '.join(said)}: not in the latencies" if said else ""
+
+
+def _errors(group: Group) -> str:
+    errors = list(group.reliability.errors.items())
+    said = [f"{name} {n:,}" for name, n in errors[:_ERRORS_SHOWN]]
+    more = len(errors) - _ERRORS_SHOWN
+    return ", ".join(said) + (f", and {more} other kinds" if more > 0 else "")
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")

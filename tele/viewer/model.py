@@ -1,0 +1,217 @@
+"""The view model: one target of a store, folded into the columns, bodies and figures that a page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tele.store.columns import COLUMNS
+from tele.trace.tree import Node
+from tele.trace.tree import build as grow
+from tele.viewer.bodies import Bodies, attach
+from tele.viewer.encode import BlockWriter
+from tele.viewer.lists import LOW_CONFIDENCE, chains, ensembles
+from tele.viewer.spans import FLAGS, SpanTable, Totals, TraceTable, flag_bits
+from tele.viewer.target import Reader, Target, resolve
+
+__all__ = ["MAX_ROWS", "Model", "build"]
+
+MAX_ROWS = 1_000_000
+"""Rows of one page; traces beyond are left out, and the page says how many."""
+MAX_BODIES = 256 * 1024 * 1024
+"""Characters of packed bodies in one page (a browser holds a text of about 512 M); the same holds."""
+_AT_ONCE = 20_000
+_ID_ROWS = 4096
+_READ = tuple(column.name for column in COLUMNS if not column.derived and column.name != "seq")
+_SHOWN = "(kind = 'span' OR (trace_id IS NOT NULL AND NOT starts_with(name, 'tele.')))"
+
+Row = Mapping[str, object]
+
+
+@dataclass(slots=True)
+class Model:
+    """Everything on one page."""
+
+    target: Target
+    spans: SpanTable = field(default_factory=SpanTable)
+    traces: TraceTable = field(default_factory=TraceTable)
+    totals: Totals = field(default_factory=Totals)
+    ids: BlockWriter = field(default_factory=lambda: BlockWriter(MAX_BODIES, _ID_ROWS))
+    bodies: BlockWriter = field(default_factory=lambda: BlockWriter(MAX_BODIES))
+    chains: list[dict[str, object]] = field(default_factory=list)
+    ensembles: list[dict[str, object]] = field(default_factory=list)
+    runs: list[dict[str, object]] = field(default_factory=list)
+    folded: int = 0
+    """Rows that say exactly what another row says, and stand in it."""
+    notes: list[str] = field(default_factory=list)
+    """What is not on the page, in sentences."""
+
+    def data(self) -> dict[str, object]:
+        """Return the page's first block: what is needed before anything is chosen."""
+        return {
+            "kind": self.target.kind,
+            "name": self.target.name,
+            "flags": FLAGS,
+            "lowConfidence": LOW_CONFIDENCE,
+            "spans": self.spans.to_dict(),
+            "traces": self.traces.to_dict(),
+            "chains": self.chains,
+            "ensembles": self.ensembles,
+            "bodyRows": self.bodies.rows,
+            "idRows": self.ids.rows,
+        }
+
+
+def build(reader: Reader, name: str) -> Model:
+    """Return the model of the experiment, run, trace or chain called `name`.
+
+    Raises `UnknownTarget` with the nearest names where there is no such thing.
+    """
+    target = resolve(reader, name)
+    model, bodies = Model(target), Bodies(reader)
+    for part in _parts(_traces(reader, model)):
+        _read(reader, model, bodies, part)
+    model.bodies.close()
+    model.ids.close()
+    model.chains = chains(reader, target)
+    model.ensembles = ensembles(reader, target)
+    model.runs = _runs(reader, target)
+    _say(reader, model, bodies)
+    return model
+
+
+def _traces(reader: Reader, model: Model) -> list[tuple[str | None, int]]:
+    sql = (
+        f"SELECT trace_id, count(*) FROM events WHERE {model.target.where} AND {_SHOWN} "
+        "GROUP BY trace_id ORDER BY min(start_ns) NULLS LAST, trace_id"
+    )
+    found = [(row[0], int(row[1])) for row in reader.rows(sql, model.target.params)]
+    kept, rows = 0, 0
+    for _, count in found:
+        if kept and rows + count > MAX_ROWS:
+            break
+        kept, rows = kept + 1, rows + count
+    if kept < len(found):
+        model.notes.append(f"{len(found) - kept:,} later traces are left out: a page holds {MAX_ROWS:,} rows.")
+    return found[:kept]
+
+
+def _parts(traces: Sequence[tuple[str | None, int]]) -> Iterator[list[str | None]]:
+    part: list[str | None] = []
+    rows = 0
+    for trace_id, count in traces:
+        if part and rows + count > _AT_ONCE:
+            yield part
+            part, rows = [], 0
+        part.append(trace_id)
+        rows += count
+    if part:
+        yield part
+
+
+def _read(reader: Reader, model: Model, bodies: Bodies, part: list[str | None]) -> None:
+    where = (
+        f"{model.target.where} AND (trace_id IN (SELECT unnest(?::VARCHAR[])){' OR trace_id IS NULL' * (None in part)})"
+    )
+    params = [*model.target.params, [trace_id for trace_id in part if trace_id is not None]]
+    found = reader.rows(
+        f"SELECT {', '.join(_READ)} FROM events WHERE {where} AND {_SHOWN} ORDER BY start_ns NULLS LAST, event_id",
+        params,
+    )
+    calls = {row[0] for row in reader.rows(f"SELECT event_id FROM llm_calls WHERE {where}", params)}
+    by_trace: dict[str | None, list[Row]] = {trace_id: [] for trace_id in part}
+    for values in found:
+        row = dict(zip(_READ, values, strict=True))
+        by_trace[values[_READ.index("trace_id")]].append(row)
+    for trace_id, rows in by_trace.items():
+        _add(model, bodies, trace_id, rows, calls)
+
+
+def _add(model: Model, bodies: Bodies, trace_id: str | None, rows: list[Row], calls: set[str]) -> None:
+    spans = [row for row in rows if row["kind"] == "span"]
+    on, loose = attach([row for row in rows if row["kind"] != "span"], spans)
+    forest = grow([*spans, *(_hung(row) for row in loose)])
+    nodes = forest.nodes
+    model.folded += forest.folded
+    flags = _flags(nodes, calls)
+    bounds = _bounds(rows)
+    for node, said in zip(nodes, flags, strict=True):
+        model.spans.add(node, bounds[0], said)
+    model.traces.add(trace_id, [node.span for node in nodes], bounds)
+    totals = _totals(rows, calls)
+    model.traces.count(totals)
+    model.totals.add(totals)
+    model.ids.extend(node.span["span_id"] for node in nodes)
+    # events stand once, at the first span of their id
+    model.bodies.extend(bodies.of(node.span, on.pop(str(node.span["span_id"]), ())) for node in nodes)
+
+
+def _hung(event: Row) -> dict[str, object]:
+    """Return an event as the tree reads it: without an id of its own, under the span that it names."""
+    return dict(event) | {"span_id": None, "parent_id": event["span_id"]}
+
+
+def _flags(nodes: Sequence[Node], calls: set[str]) -> list[int]:
+    flags = [_own(node, calls) for node in nodes]
+    failed, below = flag_bits("error"), flag_bits("error_below")
+    for node in reversed(nodes):  # children stand after their parent
+        if node.parent is not None and flags[node.index] & (failed | below):
+            flags[node.parent] |= below
+    return flags
+
+
+def _own(node: Node, calls: set[str]) -> int:
+    row = node.span
+    point, still_open = row["kind"] != "span", row["status"] == "open"
+    said = {"error": _failed(row), "open": still_open, "call": row["event_id"] in calls, "point": point}
+    untold = {"no_duration"} if point or still_open else set()
+    return flag_bits(*(flag for flag, holds in said.items() if holds), *(node.flags - untold))
+
+
+def _failed(row: Row) -> bool:
+    return row["status"] == "error" or row["success"] is False
+
+
+def _bounds(rows: Sequence[Row]) -> tuple[int | None, int | None]:
+    starts = [int(str(row["start_ns"])) for row in rows if row["start_ns"] is not None]
+    ends = [int(str(row["end_ns"])) for row in rows if row["end_ns"] is not None]
+    return (min(starts) if starts else None), (max(ends) if ends else None)
+
+
+def _totals(rows: Sequence[Row], calls: set[str]) -> Totals:
+    called = [row for row in rows if row["event_id"] in calls]
+    costs = [float(str(row["cost_usd"])) for row in called if row["cost_usd"] is not None]
+    return Totals(
+        spans=sum(row["kind"] == "span" for row in rows),
+        errors=sum(row["kind"] == "span" and _failed(row) for row in rows),
+        open=sum(row["status"] == "open" for row in rows),
+        calls=len(called),
+        input_tokens=sum(int(str(row["input_tokens"] or 0)) for row in called),
+        output_tokens=sum(int(str(row["output_tokens"] or 0)) for row in called),
+        cost_usd=sum(costs) if costs else None,
+        unpriced=len(called) - len(costs),
+    )
+
+
+def _runs(reader: Reader, target: Target) -> list[dict[str, object]]:
+    keys = ("run_id", "condition", "status", "hypothesis")
+    where = target.where if target.kind in ("experiment", "run") else "experiment = ?"
+    params = target.params if target.kind in ("experiment", "run") else (target.experiment,)
+    found = reader.rows(f"SELECT {', '.join(keys)} FROM runs WHERE {where} ORDER BY run_id", params)
+    return [dict(zip(keys, row, strict=True)) for row in found]
+
+
+def _say(reader: Reader, model: Model, bodies: Bodies) -> None:
+    sql = f"SELECT count(*) FROM events WHERE {model.target.where} AND NOT {_SHOWN} AND NOT starts_with(name, 'tele.')"
+    said = (
+        (
+            int(reader.rows(sql, model.target.params)[0][0]),
+            "events and metrics outside any trace are not listed here; `tele sql` reads them.",
+        ),
+        (model.folded, "rows repeat another exactly and are folded into it; the sums count them."),
+        (bodies.cut, "long texts are cut; the store has them whole."),
+        (bodies.missing, "bodies could not be read from the store."),
+        (model.bodies.left_out, "rows stand without their details: the page would be too large for a browser."),
+        (model.totals.unpriced, "model calls have no known price and count as no cost."),
+    )
+    model.notes.extend(f"{count:,} {what}" for count, what in said if count)

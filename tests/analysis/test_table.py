@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from tele.analysis import analyze, render
+from tele.analysis.units import NOTHING
+
+
+def shown(analysis, width=80):
+    out = io.StringIO()
+    render(analysis, Console(file=out, width=width, force_terminal=False))
+    return out.getvalue()
+
+
+def chat(**fields):
+    return {"name": "chat m", "operation": "chat", "model": "m"} | fields
+
+
+def test_the_table_says_latency_cost_and_what_was_left_out_within_80_columns(log):
+    log.add(
+        [
+            *(chat(condition="baseline", duration_ms=812.0, cost_usd=0.0123, input_tokens=1000) for _ in range(3)),
+            chat(condition="baseline", success=False, status="error", error_type="RateLimitError"),
+            chat(condition="few-shot", duration_ms=1_416.0, input_tokens=2000, output_tokens=10),
+        ]
+    )
+
+    text = shown(analyze(log, "trial"))
+
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    assert max(map(len, lines)) <= 80
+    assert [line.split() for line in lines if "75.0 %" in line] == [
+        ["baseline", "4", "75.0", "%", *["812", "ms"] * 4],
+    ]
+    assert [line.split() for line in lines if "$" in line] == [
+        ["baseline", "$0.0369", "$12.30", "3,000", NOTHING, "1", "unpriced"],
+    ]
+    assert [line.split() for line in lines if "2,000" in line] == [
+        ["few-shot", NOTHING, NOTHING, "2,000", "10", "1", "unpriced"],
+    ]
+    assert "baseline: 1 failed: not in the latencies" in lines
+    assert "baseline: errors RateLimitError 1" in lines
+
+
+def test_names_are_data_and_never_markup(log):
+    log.add([chat(condition="[red]x[/red]", duration_ms=1.0)])
+
+    assert "[red]x[/red]" in shown(analyze(log, "trial"))
+
+
+def test_sampling_is_said(log):
+    log.add(
+        [
+            chat(run_id="a", duration_ms=1.0),
+            {
+                "kind": "event",
+                "name": "tele.experiment.started",
+                "run_id": "a",
+                "attributes": {"sampling_rate": 0.25},
+            },
+        ]
+    )
+
+    assert "Sampled: 25.0 % of the traces were kept" in shown(analyze(log, "trial"))
+
+
+def test_an_experiment_without_spans_says_so(log):
+    log.add([{"kind": "metric", "name": "loss", "value": 1.0}])
+
+    assert "No requests" in shown(analyze(log, "trial"))
