@@ -17,8 +17,8 @@ def columns() -> str:
 
     head = """# Columns of `events`
 
-One row for each span, point event or metric. A keyword of `tele.span`, `tele.event` or `tele.metric` fills the column of its
-name where the last column here says so; any other keyword becomes an attribute.
+One row for each span, point event or metric. A keyword of `tele.span`, `tele.event` or `tele.metric` fills the column
+of its name where the last column here says so; any other keyword becomes an attribute.
 
 """
     return head + columns_markdown()
@@ -45,7 +45,7 @@ def commands() -> str:
     names = sorted((c.name or c.callback.__name__).replace("_", "-") for c in app.registered_commands if c.callback)
     for name in names:
         shown = runner.invoke(app, [name, "--help"], prog_name="tele").output
-        parts.append(f"## tele {name}\n\n```text\n{re.sub(' +$', '', shown, flags=re.M).strip()}\n```\n")
+        parts.append(f"## tele {name}\n\n```text\n{re.sub(' +$', '', shown, flags=re.MULTILINE).strip()}\n```\n")
     return "\n".join(parts)
 
 

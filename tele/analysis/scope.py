@@ -153,7 +153,9 @@ def requests(reader: Reader, seen: Census, on: str | None) -> Requests:
     if on is None:
         on = "llm" if _any_call(reader, seen) else "root"
     if on == "llm":
-        return Requests(on, _calls(reader, seen), tuple(params), unpriced="cost_usd IS NULL")
+        # A call that failed before it counted a token costs nothing that is not known.
+        unpriced = "cost_usd IS NULL AND (success IS NOT FALSE OR coalesce(input_tokens, output_tokens) IS NOT NULL)"
+        return Requests(on, _calls(reader, seen), tuple(params), unpriced=unpriced)
     spans = f"events WHERE {where} AND kind = 'span'"
     if on == "root":
         return Requests(on, f"{spans} AND parent_id IS NULL", tuple(params))

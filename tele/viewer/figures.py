@@ -55,6 +55,8 @@ class Figures:
     """Right end of the latency scale."""
     success_scale: str
     """Left end of the success scale."""
+    sampled: str = ""
+    """Share of the traces that were kept, where not all were."""
 
 
 def figures(reader: Reader, target: Target) -> Figures | None:
@@ -65,17 +67,17 @@ def figures(reader: Reader, target: Target) -> Figures | None:
         return None
     if target.kind == "experiment":
         found = analyze(reader, target.experiment).to_dict()
-        return from_groups(found["groups"], str(found["on"]))
+        return from_groups(found["groups"], str(found["on"]), found.get("sampling_rate", 1.0))
     found = analyze(reader, target.experiment, by=["run_id", "condition"]).to_dict()
     groups = [
         group | {"key": {key: value for key, value in group["key"].items() if key != "run_id"}}
         for group in found["groups"]
         if group["key"].get("run_id") == target.name
     ]
-    return from_groups(groups, str(found["on"]))
+    return from_groups(groups, str(found["on"]), found.get("sampling_rate", 1.0))
 
 
-def from_groups(groups: Sequence[Mapping[str, Any]], on: str) -> Figures | None:
+def from_groups(groups: Sequence[Mapping[str, Any]], on: str, sampling_rate: float = 1.0) -> Figures | None:
     """Return the figures of the groups of an analysis (`Analysis.to_dict()["groups"]`); None where there are none."""
     if not groups:
         return None
@@ -89,6 +91,7 @@ def from_groups(groups: Sequence[Mapping[str, Any]], on: str) -> Figures | None:
         lines=tuple(_line(group, slowest, dearest, longest, floor) for group in groups),
         latency_scale=duration(slowest),
         success_scale=f"{floor * 100:.0f} %",
+        sampled=share(sampling_rate) if sampling_rate < 1 else "",
     )
 
 

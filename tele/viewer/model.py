@@ -172,6 +172,11 @@ def _failed(row: Row) -> bool:
     return row["status"] == "error" or row["success"] is False
 
 
+def _free(row: Row) -> bool:
+    """Whether a call failed before it counted a token: it costs nothing that is not known."""
+    return row["success"] is False and row["input_tokens"] is None and row["output_tokens"] is None
+
+
 def _bounds(rows: Sequence[Row]) -> tuple[int | None, int | None]:
     starts = [int(str(row["start_ns"])) for row in rows if row["start_ns"] is not None]
     ends = [int(str(row["end_ns"])) for row in rows if row["end_ns"] is not None]
@@ -189,7 +194,7 @@ def _totals(rows: Sequence[Row], calls: set[str]) -> Totals:
         input_tokens=sum(int(str(row["input_tokens"] or 0)) for row in called),
         output_tokens=sum(int(str(row["output_tokens"] or 0)) for row in called),
         cost_usd=sum(costs) if costs else None,
-        unpriced=len(called) - len(costs),
+        unpriced=sum(row["cost_usd"] is None and not _free(row) for row in called),
     )
 
 

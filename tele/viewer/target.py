@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from tele import analysis
+from tele.analysis import Reader as AnalysisReader
 from tele.errors import BadInput, UnknownTarget
 
 __all__ = ["Reader", "Target", "resolve"]
@@ -17,7 +17,7 @@ _PREFIX = re.compile(r"[0-9a-f]{4,32}")
 _SHOWN = 5
 
 
-class Reader(analysis.Reader, Protocol):
+class Reader(AnalysisReader, Protocol):
     """What the page needs of an open store."""
 
     @property
