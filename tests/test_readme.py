@@ -1,0 +1,79 @@
+"""What the README and the tutorial show, runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def environment(folder: Path, fixtures: Path | None) -> dict[str, str]:
+    """An environment in which `tele` is the command under test, at work in `folder`."""
+    bin_ = folder / "bin"
+    bin_.mkdir(exist_ok=True)
+    script = bin_ / "tele"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tele "$@"\n')
+    script.chmod(0o755)
+    found = {key: value for key, value in os.environ.items() if key != "TELE_STORE"}
+    return found | {"PATH": f"{bin_}:{os.environ['PATH']}", "FIXTURES": str(fixtures or "")}
+
+
+def shell(block: str) -> list[str]:
+    """Commands of a console block: `$ ` begins one, other lines go on with it."""
+    return [command.strip() for command in re.split(r"^\$ ", block, flags=re.MULTILINE) if command.strip()]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_every_block_runs_in_order(page, tmp_path, request):
+    text = (ROOT / page).read_text()
+    fixtures = request.getfixturevalue("fixtures") if "$FIXTURES" in text else None
+    env = environment(tmp_path, fixtures)
+    ran = 0
+    for language, block in re.findall(r"^```(python|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        if language == "python":
+            (tmp_path / "example.py").write_text(block)
+            commands = [f'"{sys.executable}" -W error example.py']
+        else:
+            commands = shell(block)
+        for command in commands:
+            done = subprocess.run(
+                command, shell=True, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+            ran += 1
+    assert ran > 3
+    assert list(tmp_path.glob("*.html"))
+
+
+def test_the_example_is_no_longer_than_twenty_five_lines():
+    (example,) = blocks("README.md", "python")
+    assert len([line for line in example.splitlines() if line.strip()]) <= 20
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    broken = []
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in link and not (page.parent / link).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {link}")
+    assert broken == []
+
+
+def test_make_demo_and_make_test_are_recipes_of_the_makefile():
+    if shutil.which("make") is None:
+        pytest.skip("no make here")
+    for target in ("demo", "test"):
+        done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert {"demo": "tele demo", "test": "pytest"}[target] in done.stdout
