@@ -217,7 +217,10 @@ def print_ingest(report: Any, format_: str) -> None:
     )
     known = f" {report.duplicates:,} were there before." if report.duplicates else ""
     write_line(f"Added {report.added:,}.{known}")
-    for line in _some([f"{p.file}: {p.message} (at {p.position})" for p in report.problems]):
+    problems = [f"{p.file}: {p.message} (at {p.position})" for p in report.problems]
+    problems += [f"{file}: of no format that tele knows; --select reads tables" for file in report.unknown]
+    problems += [f"{file}: left out, another file of this call has the same bytes" for file in report.repeated]
+    for line in _some(problems):
         print(f"tele: {safe(line)}", file=sys.stderr)
 
 

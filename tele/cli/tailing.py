@@ -30,9 +30,9 @@ def tail(store: Path | None, experiment: str | None, lines: int, *, follow: bool
     with open_store(store) as reader:
         where = f"WHERE experiment = {known_experiment(reader, experiment)}" if experiment else ""
         query = f"""SELECT {", ".join(_COLUMNS)} FROM
-                    (SELECT *, coalesce(end_ns, start_ns) AS at FROM events {where}
-                     ORDER BY at DESC NULLS LAST LIMIT {int(lines)})
-                    ORDER BY at"""
+                    (SELECT *, coalesce(end_ns, start_ns) AS moment FROM events {where}
+                     ORDER BY moment DESC NULLS LAST LIMIT {int(lines)})
+                    ORDER BY moment"""
         for row in reader.rows(query):
             write_line(_line(dict(zip(_COLUMNS, row, strict=True))))
         layout, positions = reader.layout, dict(reader.positions)

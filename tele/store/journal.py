@@ -200,7 +200,9 @@ class Journal:
         lines = [_body(header)]
         told = self.dropped.copy()
         if lost := told - self._told:
-            facts = {"kind": "event", "name": "tele.dropped", "start_ns": time.time_ns(), "status": "error"}
+            now = time.time_ns()
+            event_id = f"{now // 1_000_000:012x}7{secrets.token_hex(2)[:3]}8{secrets.token_hex(8)[:15]}"
+            facts = {"event_id": event_id, "kind": "event", "name": "tele.dropped", "start_ns": now, "status": "error"}
             lines.append(_body({**facts, "attributes": {"count": lost.total(), "why": dict(lost)}}))
         return b"".join(finish(line, seq) for seq, line in enumerate(lines)), told, len(lines)
 

@@ -54,6 +54,8 @@ class Sealed:
     """Bytes of the journal whose records are in segments or carried."""
     next: int
     """Number of the first record behind them."""
+    at_ns: int = 0
+    """When that was."""
     damage: list[list[Any]] = field(default_factory=list)
     """Offset, length and reason of what could not be read."""
 

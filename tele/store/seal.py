@@ -168,7 +168,8 @@ def _still_open(con: duckdb.DuckDBPyConnection, tails: list[Tail]) -> dict[str, 
 def _sealed(state: State, tail: Tail) -> Sealed:
     before = state.journals.get(tail.header.writer)
     damage = [[d.offset, d.length, d.why] for d in tail.scan.damage]
-    return Sealed(tail.header.process, tail.scan.end, tail.scan.next, (before.damage if before else []) + damage)
+    known = before.damage if before else []
+    return Sealed(tail.header.process, tail.scan.end, tail.scan.next, time.time_ns(), known + damage)
 
 
 def _remove_orphans(layout: Layout, state: State) -> None:
@@ -189,7 +190,8 @@ def _forget(layout: Layout, state: State) -> State:
         path = layout.journals / f"{writer}.jsonl"
         try:
             facts = path.stat()
-            old = time.time() - facts.st_mtime > GRACE_SECONDS
+            # A reader that began before it was sealed reads on from the journal.
+            old = time.time() - max(facts.st_mtime, sealed.at_ns / 1e9) > GRACE_SECONDS
             if sealed.damage or facts.st_size != sealed.offset or not old or locked(path):
                 continue
         except FileNotFoundError:

@@ -70,7 +70,11 @@ class Experiment(Node):
         self._ended = False
 
     def __enter__(self) -> Self:
-        pricing.load()
+        try:
+            pricing.load()
+        except Exception as error:  # noqa: BLE001  # a run without prices is still a run
+            process.lose(error, 0)
+        self._ended = False
         now = ambient.now()
         above = here.get()
         self.run_id = ambient.ids.run(now)
