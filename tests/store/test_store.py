@@ -549,7 +549,7 @@ import sys, tele
 tele.configure(store=sys.argv[1], seal="manual")
 with tele.experiment("e"), tele.span("s"):
     tele.event("x")
-heavy = {"duckdb", "pyarrow", "polars", "pydantic", "numpy", "opentelemetry", "jinja2", "typer"}
+heavy = {"duckdb", "pyarrow", "polars", "numpy", "opentelemetry", "jinja2", "typer"}
 print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run(
