@@ -102,31 +102,27 @@ class Journal:
     def _put(self, body: bytes) -> None:
         if self._fd < 0 and not self._open():
             return
-        seq = self._seq
-        line = b'%b,"seq":%d' % (body, seq)
+        line = b'%b,"seq":%d' % (body, self._seq)
         line = b'%b,"crc":"%08x"}\n' % (line, crc32(line))
         try:
             if self.mode == "buffered":
                 self._keep(line)
-            else:
-                self._write(line)
+                return
+            written = os.write(self._fd, line)
+            if written != len(line):
+                self._end(f"short write ({written} of {len(line)} bytes)", 1)
+                return
+            if self.mode == "fsync":
+                self._fsync()
+            self._seq += 1
+            self.events += 1
+            self.bytes += written
         except OSError as error:
             self._end(error.strerror or str(error), 1)
         except BaseException:  # KeyboardInterrupt between write and count: the number may be used up, so end the file
             self._write_buffer()
             self._close_file()
             raise
-
-    def _write(self, line: bytes) -> None:
-        written = os.write(self._fd, line)
-        if written != len(line):
-            self._end(f"short write ({written} of {len(line)} bytes)", 1)
-            return
-        if self.mode == "fsync":
-            self._fsync()
-        self._seq += 1
-        self.events += 1
-        self.bytes += written
 
     def _keep(self, line: bytes) -> None:
         self._buffer += line

@@ -20,6 +20,7 @@ FORMAT = 1
 
 FOLDER = ".tele"
 _PARTS = ("journal", "segments", "manifest", "blobs", "quarantine")
+_OURS = frozenset({*_PARTS, "store.json", "lease", "ingest"})
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"})
 
 
@@ -79,10 +80,8 @@ def open_layout(path: Path | str | None = None) -> Layout:
     try:
         facts = json.loads(marker.read_bytes())
     except FileNotFoundError:
-        # A store that another process is just making has some of its parts and no store.json yet.
-        if root.is_dir() and any(
-            entry.name not in _PARTS and not entry.name.startswith(".") for entry in root.iterdir()
-        ):
+        # A store that another process is just making has some of its parts; its store.json may come while we look.
+        if root.is_dir() and any(name not in _OURS and not name.startswith(".") for name in os.listdir(root)):
             raise ForeignStore(root, "it holds no store.json") from None
         raise NoStore(root) from None
     except NotADirectoryError:

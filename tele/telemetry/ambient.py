@@ -39,14 +39,18 @@ class ProcessIds:
 
     def __init__(self) -> None:
         self._random = random.Random(os.urandom(16))  # noqa: S311  # ids are no secrets
-        self._tail = f"{self._random.getrandbits(48):012x}"
-        self._events = itertools.count(self._random.getrandbits(20))
-        self._spans = itertools.count(self._random.getrandbits(62))
+        # rand_a, the variant's bits, and a random number that leaves room to count up from
+        start = self._random.getrandbits(12) << 64 | 0b1000 << 60 | self._random.getrandbits(59)
+        self._events = itertools.count(start)
+        self._spans = itertools.count(self._random.getrandbits(62) + 1)
+        self._millisecond, self._prefix = -1, ""
 
     def event(self, ns: int) -> str:
-        """UUIDv7 (RFC 9562): milliseconds, then a counter in rand_a and rand_b, then this process's 48 random bits."""
-        count = next(self._events)
-        return f"{ns // 1_000_000:012x}7{count >> 14 & 0xFFF:03x}{0x8000 | count & 0x3FFF:04x}{self._tail}"
+        """UUIDv7 (RFC 9562): milliseconds, then a number that counts up from a random start of this process."""
+        millisecond = ns // 1_000_000
+        if millisecond != self._millisecond:
+            self._millisecond, self._prefix = millisecond, f"{millisecond:012x}7"
+        return f"{self._prefix}{next(self._events):019x}"
 
     def trace(self, ns: int) -> str:
         """Milliseconds and 80 random bits."""
@@ -54,7 +58,7 @@ class ProcessIds:
 
     def span(self) -> str:
         """Counted from a random start; never zero."""
-        return f"{next(self._spans) & 0xFFFFFFFFFFFFFFFF or 1:016x}"
+        return f"{next(self._spans):016x}"
 
     def run(self, ns: int) -> str:
         """Milliseconds and 32 random bits."""

@@ -23,13 +23,14 @@ _NESTED = ("attributes", "input", "output", "links", "resource")
 _OURS = frozenset({"event_id", "kind", "trace_id", "span_id", "parent_id", "run_id", "experiment_id", "status"})
 
 
-def encode(record: dict[str, Any], put: Callable[[bytes], str], key: bytes) -> bytes:
+def encode(record: dict[str, Any], put: Callable[[bytes], str], key: bytes, *, flat: bool = False) -> bytes:
     """JSON object of `record`, secrets out and large bodies in blobs.
 
-    `put` keeps a blob and returns its SHA-256; `key` keys the hashes of what is cut. Raises only what `put` raises.
+    `put` keeps a blob and returns its SHA-256; `key` keys the hashes of what is cut; `flat` says that the caller
+    knows of no nested value and no secret key in it. Raises only what `put` raises.
     """
     try:
-        if all(_plain_keys(record[name]) for name in _NESTED if name in record):
+        if flat or all(_plain_keys(record[name]) for name in _NESTED if name in record):
             body = orjson.dumps(record, None, _STRICT)
             # `null` may be a NaN, which orjson does not tell from None
             if len(body) <= BODY_BYTES and b"null" not in body and clean(body):

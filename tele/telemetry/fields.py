@@ -1,67 +1,127 @@
-"""Keywords into columns and attributes."""
+"""Keywords into columns and attributes.
+
+A call site gives the same keywords each time, so what becomes of them is worked out once and kept as a plan.
+"""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from tele.store.columns import BY_NAME, USER_COLUMNS
-from tele.telemetry.normalise import normalise
+from tele.telemetry.redact import secret_key
 from tele.telemetry.scope import INHERITED
 
-__all__ = ["fill"]
+__all__ = ["fill", "fit", "spoken_of"]
 
 _log = logging.getLogger("tele")
 _PYTHON: dict[str, type] = {"VARCHAR": str, "BIGINT": int, "DOUBLE": float, "BOOLEAN": bool, "VARCHAR[]": list}
 _TYPES = {name: _PYTHON[BY_NAME[name].type] for name in USER_COLUMNS if not BY_NAME[name].json}
+_SCALARS = frozenset({str, int, float, bool})
+_GENAI = ("gen_ai.operation.name", "gen_ai.request.model", "gen_ai.usage.input_tokens")
+_MOST_PLANS = 4096
 _warned: set[str] = set()
 
 
-def fill(record: dict[str, Any], fields: dict[str, Any], attributes: dict[str, Any] | None) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What becomes of one set of keywords."""
+
+    columns: tuple[tuple[str, type], ...]
+    bodies: tuple[str, ...]
+    inherited: tuple[str, ...]
+    attributes: tuple[tuple[str, str], ...]
+    """Keyword and the attribute that it becomes."""
+    clean: bool
+    """Whether no attribute's key names a secret."""
+
+
+_plans: dict[tuple[str, ...], _Plan] = {}
+_clean_keys: dict[tuple[Any, ...], bool] = {}
+
+
+def fill(record: dict[str, Any], fields: dict[str, Any], attributes: dict[str, Any] | None) -> bool:
     """Put `fields` into the columns of `record` that bear their names, all others into its attributes.
 
     A value that does not fit its column's type, and a keyword that is a column of tele's own, become the attribute
-    `user.<name>`. Inherited columns are the scope's to hold and are passed over; those that the attributes speak of
-    in the keys of the GenAI conventions are returned.
+    `user.<name>`. Columns that records inherit are the scope's to hold and are passed over. Returns whether the
+    attributes are known to be scalars under keys that name no secret.
     """
-    others = dict(attributes) if attributes else {}
-    for key, value in fields.items():
-        kind = _TYPES.get(key)
-        if kind is None:
-            if key in USER_COLUMNS:
-                record[key] = value
-            elif key in BY_NAME:
-                _reserved(key)
-                others[f"user.{key}"] = value
-            else:
-                others[key] = value
-        elif key in INHERITED or value is None:
-            continue
-        elif type(value) is kind:
+    plan = _plans.get(tuple(fields)) or _planned(tuple(fields))
+    for key, kind in plan.columns:
+        value = fields[key]
+        if type(value) is kind:
             record[key] = value
+        elif value is not None:
+            attributes = _coerced(record, attributes, key, value)
+    for key in plan.bodies:
+        record[key] = fields[key]
+    for key in plan.inherited:
+        if fields[key] is not None and fit(key, fields[key]) is None:
+            attributes = {**(attributes or {}), f"user.{key}": fields[key]}
+    own = {name: fields[key] for key, name in plan.attributes}
+    if attributes:
+        own = attributes | own if own else attributes
+    if not own:
+        return True
+    record["attributes"] = own
+    clean = plan.clean and (not attributes or _clean(tuple(attributes)))
+    return clean and _SCALARS.issuperset(map(type, own.values()))
+
+
+def _clean(keys: tuple[Any, ...]) -> bool:
+    """Whether none of `keys` names a secret; remembered, as a call site gives the same ones each time."""
+    known = _clean_keys.get(keys)
+    if known is None:
+        if len(_clean_keys) >= _MOST_PLANS:
+            _clean_keys.clear()
+        known = _clean_keys[keys] = all(isinstance(key, str) and not secret_key(key) for key in keys)
+    return known
+
+
+def _planned(keys: tuple[str, ...]) -> _Plan:
+    columns, bodies, inherited, attributes = [], [], [], []
+    for key in keys:
+        if key in INHERITED:
+            inherited.append(key)
+        elif key in _TYPES:
+            columns.append((key, _TYPES[key]))
+        elif key in USER_COLUMNS:
+            bodies.append(key)
+        elif key in BY_NAME:
+            _reserved(key)
+            attributes.append((key, f"user.{key}"))
         else:
-            _coerced(record, others, key, value)
-    if not others:
-        return None
-    record["attributes"] = others
-    if "gen_ai.operation.name" in others or "gen_ai.request.model" in others or "gen_ai.usage.input_tokens" in others:
-        return _spoken_of(record, others)
-    return None
+            attributes.append((key, key))
+    clean = not any(secret_key(name) for _, name in attributes)
+    plan = _Plan(tuple(columns), tuple(bodies), tuple(inherited), tuple(attributes), clean)
+    if len(_plans) >= _MOST_PLANS:  # keywords made of data would fill the memory
+        _plans.clear()
+    _plans[keys] = plan
+    return plan
 
 
-def _spoken_of(record: dict[str, Any], attributes: dict[str, Any]) -> dict[str, Any]:
-    """Fill the columns that GenAI attributes speak of and that no keyword filled."""
+def spoken_of(record: dict[str, Any]) -> dict[str, Any]:
+    """Fill the columns that GenAI attributes speak of and that no keyword filled; return those that are inherited."""
+    attributes = record.get("attributes")
+    if not attributes or not any(key in attributes for key in _GENAI):
+        return {}
+    from tele.telemetry.normalise import normalise
+
     found = {key: value for key, value in normalise(attributes).items() if value is not None and key not in record}
     record |= {key: value for key, value in found.items() if key not in INHERITED}
     return {key: value for key, value in found.items() if key in INHERITED}
 
 
-def _coerced(record: dict[str, Any], others: dict[str, Any], key: str, value: Any) -> None:
+def _coerced(
+    record: dict[str, Any], attributes: dict[str, Any] | None, key: str, value: Any
+) -> dict[str, Any] | None:
     fitted = fit(key, value)
     if fitted is None:
-        others[f"user.{key}"] = value
-    else:
-        record[key] = fitted
+        return {**(attributes or {}), f"user.{key}": value}
+    record[key] = fitted
+    return attributes
 
 
 def fit(key: str, value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast, overload
 
 from tele.store.amend import AMENDED
 from tele.telemetry.ambient import ambient
-from tele.telemetry.fields import fill
+from tele.telemetry.fields import fill, spoken_of
 from tele.telemetry.process import process
 from tele.telemetry.scope import INHERITED, Node, here
 from tele.telemetry.span import Span, inherited
@@ -116,10 +116,12 @@ def record_point(
     if not INHERITED.isdisjoint(fields):
         scope = scope.with_columns(inherited(fields))
     record |= columns
+    flat = False
     try:
-        if more := fill(record, fields, dict(attributes) if attributes else None):
+        flat = fill(record, fields, dict(attributes) if attributes else None)
+        if attributes and (more := spoken_of(record)):
             scope = scope.with_columns(more | scope.columns)
     except Exception as error:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
         process.lose(error, 0)
-    process.write(record, scope.encoded)
+    process.write(record, scope.encoded, flat=flat)
     return cast("str", record["event_id"])

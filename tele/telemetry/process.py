@@ -73,22 +73,20 @@ class Process:
         """The store being written; raises TeleError where it cannot be."""
         return self.journal.layout
 
-    def write(self, record: dict[str, Any], scope: bytes) -> bool:
-        """Append `record` behind the columns of `scope` (a JSON object's inside that ends in a comma, or nothing).
+    def write(self, record: dict[str, Any], scope: bytes, *, flat: bool = False) -> None:
+        """Append `record` behind the columns of `scope` (the beginning of a JSON object, up to a comma or its brace).
 
-        Returns whether it was handed to the journal; never raises an Exception.
+        `flat` is for `encode`. Never raises an Exception.
         """
         try:
             journal = self._journal or self._begin()
-            body = encode(record, self._put, journal.layout.hash_key)
-            before = journal.dropped.total() if journal.dropped else 0
-            journal.append(b"{%b%b" % (scope, body[1:-1]))
-            if journal.dropped and journal.dropped.total() > before:
-                self._warn(next(reversed(journal.dropped)))
+            body = encode(record, self._put, journal.layout.hash_key, flat=flat)
+            journal.append(scope + body[1:-1])
+            if journal.dropped:
+                for why in journal.dropped:
+                    self._warn(why)
         except Exception as error:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
             self.lose(error)
-            return False
-        return True
 
     def _put(self, body: bytes) -> str:
         return blobs.put(self.layout.blobs, body, durable=self.durability == "fsync")

@@ -29,7 +29,8 @@ class Scope:
         self.columns = columns
         self.sampling_rate = sampling_rate
         text = orjson.dumps(redact(plain(columns)))
-        self.encoded = text[1:-1] + b"," if columns else b""
+        self.encoded = text[:-1] + b"," if columns else text[:-1]
+        """The beginning of a JSON object that holds the columns."""
 
     def with_columns(self, columns: dict[str, Any]) -> Scope:
         """Return a scope where `columns` stand over these."""

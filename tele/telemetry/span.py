@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tele.telemetry.ambient import ambient
-from tele.telemetry.fields import fill, fit
+from tele.telemetry.fields import fill, fit, spoken_of
 from tele.telemetry.pricing import add_cost
 from tele.telemetry.process import process
 from tele.telemetry.sampling import keeps
@@ -144,20 +144,20 @@ class Span(Node):
         """Record that this span has begun and not ended."""
         record = self._record()
         record["status"] = "open"
-        fill(record, dict(self._fields), self._attributes)
+        fill(record, dict(self._fields), dict(self._attributes) if self._attributes else None)
         process.write(record, self.scope.encoded)
 
     def _record(self) -> dict[str, Any]:
         record: dict[str, Any] = {
-            "event_id": self.event_id,
+            "event_id": self._event_id or self.event_id,
             "kind": "span",
             "name": self.name,
             "start_ns": self.start_ns,
             "trace_id": self.trace_id,
             "span_id": self.span_id,
         }
-        if self._parent.span_id:
-            record["parent_id"] = self._parent.span_id
+        if parent := self._parent.span_id:
+            record["parent_id"] = parent
         return record
 
     def _write(self, end: int, error: BaseException | None) -> None:
@@ -165,11 +165,13 @@ class Span(Node):
         record["end_ns"] = end
         record["status"] = "ok"
         record["success"] = True
+        flat = False
         try:
             if error is not None:
                 _add_error(record, error, self.set_attribute)
-            if inherited := fill(record, self._fields, self._attributes):
-                self.scope = self.scope.with_columns(inherited | self.scope.columns)
+            flat = fill(record, self._fields, self._attributes)
+            if self._attributes is not None and (more := spoken_of(record)):
+                self.scope = self.scope.with_columns(more | self.scope.columns)
             if "error_type" in record and "success" not in self._fields:
                 record["success"] = False
             if record["success"] is False:
@@ -178,7 +180,7 @@ class Span(Node):
                 add_cost(record)
         except Exception as fault:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
             process.lose(fault, 0)
-        process.write(record, self.scope.encoded)
+        process.write(record, self.scope.encoded, flat=flat and "input" not in record and "output" not in record)
 
 
 span = Span

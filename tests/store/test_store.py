@@ -567,3 +567,20 @@ def test_a_line_of_the_journal_verifies_by_hand(layout):
     content, _, tail = line.rpartition(b',"crc":"')
     assert tail == f'{zlib.crc32(content):08x}"}}'.encode()
     assert scan(line + b"\n", expected=1).lines == [line]
+
+
+def test_a_store_that_comes_to_be_while_it_is_looked_for_is_not_taken_for_a_foreign_folder(tmp_path, monkeypatch):
+    layout = prepare(tmp_path / "made")
+    root = tmp_path / ".tele"
+    root.mkdir()
+    read = Path.read_bytes
+
+    def read_then_made(path):
+        try:
+            return read(path)
+        finally:
+            monkeypatch.setattr(Path, "read_bytes", read)
+            (root / "store.json").write_bytes((layout.root / "store.json").read_bytes())
+
+    monkeypatch.setattr(Path, "read_bytes", read_then_made)
+    assert prepare(root).id == layout.id

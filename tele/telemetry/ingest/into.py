@@ -73,12 +73,12 @@ class _Writer:
         scope = self._scopes.get(name)
         if scope is None:
             facts = {"experiment": name, "experiment_id": experiment_id(name)}
-            scope = self._scopes[name] = orjson.dumps(facts)[1:-1] + b","
+            scope = self._scopes[name] = orjson.dumps(facts)[:-1] + b","
         record.pop("experiment_id", None)
         if record.get("kind") == "span" and ("input_tokens" in record or "output_tokens" in record):
             add_cost(record)
         body = encode(record, self._put, self.layout.hash_key)
-        self.journal.append(b"{%b%b" % (scope, body[1:-1]))
+        self.journal.append(scope + body[1:-1])
 
     def _put(self, body: bytes) -> str:
         return blobs.put(self.layout.blobs, body)

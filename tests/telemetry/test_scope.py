@@ -1,0 +1,40 @@
+"""Columns that everything within shares."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tele.telemetry.scope import OUTSIDE, Scope
+
+
+def held(scope):
+    assert scope.encoded.endswith(b",")
+    return json.loads(b"{%b}" % scope.encoded[:-1])
+
+
+def test_a_scope_is_the_inside_of_a_json_object():
+    assert held(Scope({"experiment": 'quo"ted', "seed": 3})) == {"experiment": 'quo"ted', "seed": 3}
+    assert Scope({}).encoded == b""
+
+
+def test_columns_above_stand_and_the_first_scope_is_unchanged():
+    scope = Scope({"condition": "a", "seed": 1}, 0.5)
+    inner = scope.with_columns({"seed": 2})
+    assert (held(scope), held(inner)) == ({"condition": "a", "seed": 1}, {"condition": "a", "seed": 2})
+    assert inner.sampling_rate == 0.5
+
+
+def test_secrets_are_out_of_it():
+    secret = "gh" + "p_" + "a1B2" * 9
+    assert secret not in str(held(Scope({"condition": f"with {secret}"})))
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\nb", "\0", "😀" * 500, ""])
+def test_any_text_can_be_held(name):
+    assert isinstance(held(Scope({"experiment": name})), dict)
+
+
+def test_outside_is_the_experiment_default():
+    assert held(OUTSIDE.scope)["experiment"] == "default"

@@ -1,0 +1,66 @@
+"""The thread that tells of spans which last."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import tele
+from tele.telemetry.ticker import Ticker
+
+
+class Started:
+    def __init__(self, start_ns, told):
+        self.start_ns = start_ns
+        self.told = told
+
+    def write_start(self):
+        self.told.append(self.start_ns)
+
+
+@pytest.fixture
+def frozen(monkeypatch):
+    from tele.telemetry.ambient import ambient
+
+    monkeypatch.setattr(ambient, "now", lambda: 1_000)
+
+
+def test_the_old_are_told_once_and_the_young_wait(frozen):
+    told, ticker = [], Ticker()
+    ticker.young = {n: Started(n, told) for n in (100, 500, 901)}
+    ticker.tick(100)
+    ticker.tick(100)
+    assert (told, list(ticker.young)) == ([100, 500], [901])
+
+
+def test_nothing_open_is_no_work(frozen):
+    Ticker().tick(0)
+
+
+def test_one_that_fails_does_not_hold_back_the_others(frozen):
+    told, ticker = [], Ticker()
+
+    class Broken(Started):
+        def write_start(self):
+            raise ValueError("broken")
+
+    ticker.young = {1: Broken(1, told), 2: Started(2, told)}
+    ticker.tick(0)
+    assert told == [2]
+
+
+def test_the_thread_is_a_daemon_and_one(tele_store):
+    for _ in range(3):
+        with tele.span("s"):
+            pass
+    found = [thread for thread in threading.enumerate() if thread.name == "tele-ticker"]
+    assert [thread.daemon for thread in found] == [True]
+
+
+def test_spans_that_end_leave_nothing_to_watch(tele_store):
+    from tele.telemetry.ticker import ticker
+
+    with tele.span("outer"), tele.span("inner"):
+        assert len(ticker.young) <= 2
+    assert ticker.young == {}
