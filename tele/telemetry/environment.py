@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import platform
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,8 @@ _GIT_SECONDS = 5.0
 
 def cheap_facts(*, host: bool) -> dict[str, Any]:
     """Facts that cost nothing: known before a run's first record is written."""
-    facts: dict[str, Any] = {"python": platform.python_version(), "platform": sys.platform}
-    return facts | ({"host": platform.node()} if host else {})
+    facts: dict[str, Any] = {"python": sys.version.split()[0], "platform": sys.platform}
+    return facts | ({"host": os.uname().nodename} if host else {})
 
 
 @functools.cache
@@ -27,7 +25,7 @@ def environment(*, host: bool) -> dict[str, Any]:
 
     Runs `git`: call it off the caller's thread. Remembered for the process.
     """
-    facts = cheap_facts(host=host) | {"machine": platform.machine(), "cpus": os.cpu_count(), "packages": _packages()}
+    facts = cheap_facts(host=host) | {"machine": os.uname().machine, "cpus": os.cpu_count(), "packages": _packages()}
     if git := _git():
         facts["git"] = git
     return facts
@@ -63,6 +61,8 @@ def _git() -> dict[str, Any]:
 
 
 def _run(*arguments: str) -> str | None:
+    import subprocess
+
     try:
         done = subprocess.run(  # noqa: S603  # fixed arguments, no shell
             ("git", *arguments),  # noqa: S607  # the user's own git, wherever it is

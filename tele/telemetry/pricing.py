@@ -7,8 +7,6 @@ An unknown model has no price: the cost stays NULL and is counted as unpriced, n
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -114,7 +112,9 @@ def _by_library(prices: Any) -> Callable[[Usage], float]:
 
 def _litellm_map() -> dict[str, Any]:
     """LiteLLM's price map as it lies in its package, which is not imported: that takes seconds and the network."""
-    found = importlib.util.find_spec("litellm")
+    from importlib.util import find_spec
+
+    found = find_spec("litellm")
     if found is None or found.origin is None:
         return {}
     path = Path(found.origin).with_name("model_prices_and_context_window_backup.json")
@@ -135,8 +135,9 @@ def _from_litellm(provider: str | None, model: str) -> Price | None:
     for name in (f"{provider}/{model}", model) if provider else (model,):
         row = rows.get(name)
         if isinstance(row, dict) and isinstance(row.get("input_cost_per_token"), (int, float)):
-            version = importlib.metadata.version("litellm")
-            return Price(f"litellm {version} {name}", _litellm_usd(row))
+            from importlib.metadata import version
+
+            return Price(f"litellm {version('litellm')} {name}", _litellm_usd(row))
     return None
 
 

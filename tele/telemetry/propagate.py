@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote, unquote
 
 from tele.store.names import experiment_id
 from tele.telemetry.ambient import ambient
@@ -31,6 +30,8 @@ def propagate() -> dict[str, str]:
 
     Pass it as `env={**os.environ, **tele.propagate()}`; this function never edits `os.environ`.
     """
+    from urllib.parse import quote
+
     node = here.get()
     trace = node.trace_id or ambient.ids.trace(ambient.now())
     carrier = {}
@@ -77,6 +78,8 @@ def _node(carrier: Mapping[str, str]) -> Node:
 
 def _baggage(text: str) -> dict[str, Any]:
     """Our members of a baggage header; it may be anybody's, so only known keys of sound values are taken."""
+    from urllib.parse import unquote
+
     found: dict[str, Any] = {}
     for member in text[:_MAX_BAGGAGE].split(","):
         key, _, value = member.partition(";")[0].strip().partition("=")

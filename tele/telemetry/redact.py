@@ -67,15 +67,22 @@ class _Rules:
         self.patterns = [(name, re2.compile(pattern)) for name, pattern in RULES]
 
 
-_rules = [_Rules()]
-"""The last one is in use. RE2 works without the GIL and under locks of its own, which a fork may copy while another
-thread holds them: a child compiles its own rules, and keeps the parent's, since a lock that is held cannot be
-destroyed.
+_rules: list[_Rules] = []
+"""The last one is in use, compiled on first use. RE2 works without the GIL and under locks of its own, which a fork may
+copy while another thread holds them: a child compiles its own rules, and keeps the parent's, since a lock that is held
+cannot be destroyed.
 """
 
 
+def _compiled() -> _Rules:
+    if not _rules:
+        _rules.append(_Rules())
+    return _rules[-1]
+
+
 def _after_in_child() -> None:
-    _rules.append(_Rules())
+    if _rules:
+        _rules.append(_Rules())
 
 
 os.register_at_fork(after_in_child=_after_in_child)
@@ -94,7 +101,7 @@ def secret_key(key: str) -> bool:
 
 def clean(encoded: bytes) -> bool:
     """Whether no value rule finds anything in `encoded`: one linear pass."""
-    return not _rules[-1].set.Match(encoded)
+    return not (_rules[-1] if _rules else _compiled()).set.Match(encoded)
 
 
 def redact(value: Any) -> Any:
@@ -119,7 +126,7 @@ def _under(key: str, item: Any) -> Any:
 def _redact_text(text: str) -> str:
     if len(text) < MIN_SECRET:
         return text
-    rules = _rules[-1]
+    rules = _compiled()
     for index in rules.set.Match(text.encode("utf-8", "surrogatepass")) or ():
         name, pattern = rules.patterns[index]
         text = pattern.sub(lambda match, name=name: f"[REDACTED:{name}:{len(match.group())}]", text)

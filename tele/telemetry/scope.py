@@ -25,10 +25,11 @@ class Scope:
 
     __slots__ = ("columns", "encoded", "sampling_rate")
 
-    def __init__(self, columns: dict[str, Any], sampling_rate: float = 1.0) -> None:
+    def __init__(self, columns: dict[str, Any], sampling_rate: float = 1.0, *, ours: bool = False) -> None:
+        """Take the columns; `ours` says that none of them is the user's, so that there is nothing to redact."""
         self.columns = columns
         self.sampling_rate = sampling_rate
-        text = orjson.dumps(redact(plain(columns)))
+        text = orjson.dumps(columns if ours else redact(plain(columns)))
         self.encoded = text[:-1] + b"," if columns else text[:-1]
         """The beginning of a JSON object that holds the columns."""
 
@@ -50,7 +51,7 @@ class Node:
 
 
 _DEFAULT = {"experiment": DEFAULT_EXPERIMENT, "experiment_id": experiment_id(DEFAULT_EXPERIMENT)}
-OUTSIDE = Node(Scope(_DEFAULT))
+OUTSIDE = Node(Scope(_DEFAULT, ours=True))
 """Outside any experiment."""
 
 here: ContextVar[Node] = ContextVar("tele.here", default=OUTSIDE)

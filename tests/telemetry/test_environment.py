@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import platform
 import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
 
-from tele.telemetry import environment as module
 from tele.telemetry.environment import cheap_facts, environment
 
 
@@ -74,10 +74,10 @@ def test_a_branch_of_odd_bytes_raises_nothing(repository, monkeypatch):
     def odd(*_, **__):
         raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
 
-    monkeypatch.setattr(module.subprocess, "run", odd)
+    monkeypatch.setattr(subprocess, "run", odd)
     environment(host=False)
 
 
 def test_a_path_of_odd_entries_raises_nothing(monkeypatch):
-    monkeypatch.setattr(module.sys, "path", ["", "/nowhere", "/dev/null", *module.sys.path])
+    monkeypatch.setattr(sys, "path", ["", "/nowhere", "/dev/null", *sys.path])
     assert environment(host=False)["packages"]

@@ -7,13 +7,13 @@ import math
 import pytest
 
 from tele.store.columns import BY_NAME, USER_COLUMNS
-from tele.telemetry.fields import fill, fit
+from tele.telemetry.fields import fill, fit, spoken_of
 
 
 class TestFill:
     def test_columns_attributes_and_reserved_names_are_told_apart(self):
         record = {"name": "s"}
-        assert fill(record, {"model": "m", "input": [1], "mine": 2, "seq": 3, "unit": None}, {"a.b": 4}) is None
+        fill(record, {"model": "m", "input": [1], "mine": 2, "seq": 3, "unit": None}, {"a.b": 4})
         assert record == {
             "name": "s",
             "model": "m",
@@ -34,10 +34,28 @@ class TestFill:
             "gen_ai.usage.input_tokens": 5,
             "gen_ai.conversation.id": "c",
         }
-        returned = fill(record, {"input_tokens": 7}, attributes)
+        fill(record, {"input_tokens": 7}, attributes)
+        returned = spoken_of(record)
         assert (record["operation"], record["request_model"], record["input_tokens"]) == ("chat", "asked", 7)
         assert returned == {"conversation_id": "c"}
         assert record["attributes"] == attributes
+
+    @pytest.mark.parametrize(
+        ("attributes", "flat"),
+        [
+            ({}, True),
+            ({"a": 1, "b": "x", "c": 0.5, "d": True}, True),
+            ({"a": [1]}, False),
+            ({"a": {"password": "x"}}, False),
+            ({"a": ({"password": "x"},)}, False),
+            ({"password": "x"}, False),
+            ({1: "x"}, False),
+        ],
+    )
+    def test_only_scalars_under_clean_keys_are_said_to_be_flat(self, attributes, flat):
+        assert fill({}, {}, dict(attributes)) is flat
+        if all(isinstance(key, str) for key in attributes):
+            assert fill({}, dict(attributes), None) is flat
 
     @pytest.mark.parametrize("name", sorted(set(BY_NAME) - USER_COLUMNS))
     def test_no_keyword_fills_a_column_of_ours(self, name):

@@ -42,28 +42,26 @@ class TestRow:
             with tele.span("chat gpt-4o", item_id="i1", temperature=0.5) as span:
                 store.clock.advance(1.25)
                 span.set(output="yes").set_attribute("a.b", [1])
-            found = store.rows("""SELECT event_id, kind, name, start_ns, end_ns, duration_ms, trace_id, span_id,
-                parent_id, item_id, experiment, run_id, status, success, output, attributes FROM events""")
+            [(text, *found)] = store.rows("""SELECT attributes, event_id, kind, name, start_ns, end_ns, duration_ms,
+                trace_id, span_id, parent_id, item_id, experiment, run_id, status, success, output FROM events""")
         start = 1_750_000_000_000_000_000
+        assert json.loads(text) == {"temperature": 0.5, "a.b": [1]}
         assert found == [
-            (
-                f"{1:032x}",
-                "span",
-                "chat gpt-4o",
-                start,
-                start + 1_250_000_000,
-                1250.0,
-                f"{1:032x}",
-                f"{1:016x}",
-                None,
-                "i1",
-                "default",
-                None,
-                "ok",
-                True,
-                '"yes"',
-                '{"temperature":0.5,"a.b":[1]}',
-            )
+            f"{1:032x}",
+            "span",
+            "chat gpt-4o",
+            start,
+            start + 1_250_000_000,
+            1250.0,
+            f"{1:032x}",
+            f"{1:016x}",
+            None,
+            "i1",
+            "default",
+            None,
+            "ok",
+            True,
+            '"yes"',
         ]
 
     def test_ids_have_the_lengths_that_opentelemetry_asks_for_and_are_unique(self, tele_store):
