@@ -8,7 +8,6 @@ that each single flipped bit of a line, also one that only changes the case of a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -57,31 +56,26 @@ def scan(data: bytes, *, offset: int = 0, expected: int = 0) -> Scan:
     """
     lines: list[bytes] = []
     damage: list[Damage] = []
-    due = expected
-    first = expected
-    for start, line in _split(data):
+    due = first = expected
+    start, stop = 0, data.find(b"\n")
+    while stop >= 0:
+        line = data[start:stop]
         seq = _verified(line)
-        if seq is None:
+        if seq == due:
+            lines.append(line)
+            due += 1
+        elif seq is None:
             damage.append(Damage(offset + start, len(line) + 1, "the checksum does not match"))
-            continue
-        if seq < due:
+        elif seq < due:
             damage.append(Damage(offset + start, len(line) + 1, f"line {seq} stands again after line {due - 1}"))
-            continue
-        if seq > due and not (damage and damage[-1].offset + damage[-1].length == offset + start):
-            damage.append(Damage(offset + start, 0, f"lines {due} to {seq - 1} are missing"))
-        if not lines:
-            first = seq
-        lines.append(line)
-        due = seq + 1
-    end = data.rfind(b"\n") + 1
-    return Scan(lines, first, due, offset + end, len(data) - end, damage)
-
-
-def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
-    start = 0
-    while (stop := data.find(b"\n", start)) >= 0:
-        yield start, data[start:stop]
-        start = stop + 1
+        else:
+            if not (damage and damage[-1].offset + damage[-1].length == offset + start):
+                damage.append(Damage(offset + start, 0, f"lines {due} to {seq - 1} are missing"))
+            first = first if lines else seq
+            lines.append(line)
+            due = seq + 1
+        start, stop = stop + 1, data.find(b"\n", stop + 1)
+    return Scan(lines, first, due, offset + start, len(data) - start, damage)
 
 
 def _verified(line: bytes) -> int | None:

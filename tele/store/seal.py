@@ -122,19 +122,19 @@ def _entry(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, tails: 
 
 
 def _load_rows(con: duckdb.DuckDBPyConnection, tails: list[Tail]) -> None:
-    """Put the lines into tables `ended` and `started` (spans without an end)."""
+    """Put the lines behind views `ended` and `started` (spans without an end)."""
     by_version: dict[int, list[Tail]] = defaultdict(list)
     for tail in tails:
         by_version[tail.header.version].append(tail)
-    con.execute("DROP TABLE IF EXISTS ended; DROP TABLE IF EXISTS started")
+    parts = []
     for version, group in by_version.items():
         rows = decode(con, lines_table([(t.header.writer, t.scan.lines) for t in group]), version=version)
-        rows.create("batch")
-        for table, which in (("ended", "status IS DISTINCT FROM 'open'"), ("started", "status = 'open'")):
-            exists = con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]).fetchone()
-            verb = f"INSERT INTO {table}" if exists else f"CREATE TABLE {table} AS"
-            con.execute(f"{verb} SELECT * FROM batch WHERE {which}")
-        con.execute("DROP TABLE batch")
+        con.execute(f"DROP TABLE IF EXISTS part{version}")
+        rows.create(f"part{version}")
+        parts.append(f"FROM part{version}")
+    union = " UNION ALL ".join(parts)
+    con.execute(f"CREATE OR REPLACE VIEW ended AS SELECT * FROM ({union}) WHERE status IS DISTINCT FROM 'open'")
+    con.execute(f"CREATE OR REPLACE VIEW started AS SELECT * FROM ({union}) WHERE status = 'open'")
 
 
 def _ranges(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, list[list[int]]]]:

@@ -114,9 +114,7 @@ def spoken_of(record: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key in INHERITED}
 
 
-def _coerced(
-    record: dict[str, Any], attributes: dict[str, Any] | None, key: str, value: Any
-) -> dict[str, Any] | None:
+def _coerced(record: dict[str, Any], attributes: dict[str, Any] | None, key: str, value: Any) -> dict[str, Any] | None:
     fitted = fit(key, value)
     if fitted is None:
         return {**(attributes or {}), f"user.{key}": value}
