@@ -101,7 +101,8 @@ def temporary_store(path: Path | None = None, *, frozen: bool = False) -> Iterat
     from tele.telemetry import process as module
     from tele.telemetry.ambient import ambient
 
-    before = module.process.path, module.process.durability, module.process.sampling_rate, module.process.sealing
+    kept = ("path", "durability", "sampling_rate", "sealing", "record_host")
+    before = {name: getattr(module.process, name) for name in kept}
     clock_before = ambient.now, ambient.monotonic, ambient.ids
     clock, ids = (FrozenClock(), CountingIds()) if frozen else (None, None)
     with tempfile.TemporaryDirectory() as folder:
@@ -116,8 +117,9 @@ def temporary_store(path: Path | None = None, *, frozen: bool = False) -> Iterat
             ambient.now, ambient.monotonic, ambient.ids = clock_before
             module.process.close()
             module.process.lost.clear()
-            process = module.process
-            process.path, process.durability, process.sampling_rate, process.sealing = before
+            module.process.warned.clear()
+            for name, value in before.items():
+                setattr(module.process, name, value)
 
 
 @pytest.fixture

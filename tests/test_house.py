@@ -48,7 +48,7 @@ def public(tree: ast.Module | ast.ClassDef) -> list[ast.ClassDef | ast.FunctionD
 
 
 def silent(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether it has neither a docstring nor an excuse: an overload, or a protocol's method whose class speaks for it."""
+    """Whether it has neither a docstring nor an excuse: an overload, or the method of a protocol that speaks for it."""
     overload = any(getattr(decorator, "id", "") == "overload" for decorator in node.decorator_list)
     empty = isinstance(node.body[0], ast.Expr) and getattr(node.body[0].value, "value", None) is ...
     return not (overload or empty or ast.get_docstring(node))

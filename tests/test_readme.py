@@ -63,11 +63,9 @@ def test_the_example_is_no_longer_than_twenty_five_lines():
 
 def test_links_between_pages_lead_somewhere():
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
-    broken = []
-    for page in pages:
-        for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
-            if "://" not in link and not (page.parent / link).exists():
-                broken.append(f"{page.relative_to(ROOT)}: {link}")
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())]
+    inner = [(page, link) for page, link in links if "://" not in link]
+    broken = [f"{page.name}: {link}" for page, link in inner if not (page.parent / link).exists()]
     assert broken == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import tele
 from tele.telemetry.ambient import ambient
 from tele.telemetry.process import process
@@ -47,13 +49,15 @@ def test_the_fixture_records_into_a_store_of_its_own(tele_store):
 
 def test_everything_is_as_before_afterwards_also_after_an_error(tmp_path):
     before = settings()
-    try:
+
+    def fails():
         with temporary_store(tmp_path / "a", frozen=True):
             tele.configure(durability="fsync", sampling_rate=0.5, record_host=True)
             tele.event("e")
             raise ValueError
-    except ValueError:
-        pass
+
+    with pytest.raises(ValueError):
+        fails()
     assert settings() == before
     assert tele.dropped() == {}
 

@@ -11,7 +11,7 @@ from tele.analysis.scope import Census, Reader, Scope, census, group_columns, re
 
 __all__ = ["analyze"]
 
-_STARTED, _REASONED = "tele.experiment.started", "causal_trace.event.created"
+_SAMPLED, _REASONED = "tele.experiment.sampled", "causal_trace.event.created"
 _ENSEMBLES = frozenset({"ensemble", "ensemble.result"})
 
 
@@ -48,11 +48,11 @@ def _without_conditions(groups: tuple[Group, ...]) -> tuple[Group, ...]:
 
 
 def _sampling_rate(reader: Reader, seen: Census) -> float:
-    if _STARTED not in seen.event_names:
+    if _SAMPLED not in seen.event_names:
         return 1.0
     rate = reader.rows(
         f"""SELECT min(TRY_CAST(attributes->>'$."sampling_rate"' AS DOUBLE)) FROM events
-        WHERE {seen.scope.where} AND kind = 'event' AND name = '{_STARTED}'""",
+        WHERE {seen.scope.where} AND kind = 'event' AND name = '{_SAMPLED}'""",
         seen.scope.params,
     )[0][0]
     return 1.0 if rate is None else float(rate)

@@ -72,9 +72,7 @@ def _expression(column: Column, version: int) -> str:
     if column.name in _DERIVED:
         return _DERIVED[column.name]
     if column.name in ("input", "output"):
-        text = f"j.{column.name}::VARCHAR"
-        blob = f"'blob:' || (j.{column.name}->>'$.\"$blob\"')"
-        return f"CASE WHEN starts_with({text}, '{{\"$blob\":') THEN {blob} ELSE {text} END"
+        return f"coalesce('blob:' || (j.blobs->>'$.{column.name}'), j.{column.name}::VARCHAR)"
     return f'j."{column.name}"::{column.type}'
 
 

@@ -7,6 +7,7 @@ twice.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,8 @@ MEMORY_LIMIT = "640MB"
 """DuckDB's share; with Python and Arrow a reader stays below 1 GiB, and spills what is larger."""
 
 _CHUNK_BYTES = 32 * 1024 * 1024
+_LISTING = frozenset({"show", "describe", "information_schema", "duckdb_views", "pragma"})
+"""Words of queries that ask which views there are."""
 
 
 class Store:
@@ -78,6 +81,7 @@ class Store:
         """
         import duckdb
 
+        self._define(query)
         try:
             statements = self._con.extract_statements(query)
             if len(statements) != 1 or statements[0].type not in (
@@ -93,6 +97,7 @@ class Store:
         """All rows of one query; `?` or `$name` in it stand for `params`. Raises BadQuery."""
         import duckdb
 
+        self._define(query)
         try:
             return self._con.execute(query, params or None).fetchall()
         except duckdb.Error as error:
@@ -118,6 +123,17 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _define(self, query: str) -> None:
+        """Make the views that `query` names: each costs DuckDB a look at every segment, a query names one or two."""
+        words = set(re.findall(r"\w+", query.lower()))
+        if words & _LISTING:
+            words |= self._undefined.keys()
+        for name in [name for name in self._undefined if name in words]:
+            statement = self._undefined.pop(name, None)
+            if statement is not None:
+                self._define(statement)
+                self._con.execute(statement)
+
     # ── the snapshot ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _snapshot(self) -> None:
@@ -130,8 +146,7 @@ class Store:
         found = con.execute(f"SELECT count(*) FROM tail WHERE name = '{AMENDED}'").fetchone()
         amended = self.state.amendments or (found and found[0])
         con.execute(f"CREATE VIEW events AS {amended_view(con) if amended else 'FROM events_raw'}")
-        for statement in view_sql().values():
-            con.execute(statement)
+        self._undefined = view_sql()
 
     def _raw(self) -> str:
         names = ", ".join(f'"{name}"' for name in NAMES)
@@ -151,9 +166,17 @@ class Store:
 
         The table is DuckDB's: above its memory limit it spills into the private temporary folder.
         """
-        self._con.execute(f"CREATE TABLE read AS {empty_select()}")
+        self._tail_rows = 0
         for version, batch in self._batches():
+            if not any(lines for _, lines in batch):
+                continue
+            if not self._tail_rows:
+                self._con.execute(f"CREATE TABLE read AS {empty_select()}")
+                self._tail_rows = 1
             decode(self._con, lines_table(batch), version=version).insert_into("read")
+        if not self._tail_rows:
+            self._con.execute(f"CREATE TABLE tail AS {empty_select()}")
+            return
         # The record of a span that has ended repeats the whole span; its start stays only where no end is there.
         ends = "SELECT event_id FROM read WHERE kind = 'span' AND status <> 'open'"
         starts = "SELECT max_by(r, seq) AS r FROM read r WHERE status = 'open' GROUP BY event_id"

@@ -61,6 +61,11 @@ def json_schema() -> dict[str, Any]:
         for column in COLUMNS
         if not column.derived
     }
+    properties["blobs"] = {
+        "type": "object",
+        "properties": {name: {"type": "string", "pattern": "^[0-9a-f]{64}$"} for name in ("input", "output")},
+        "description": "SHA-256 of an input or output above 32 KiB, which is a file of blobs/",
+    }
     properties["crc"] = {"type": "string", "pattern": "^[0-9a-f]{8}$", "description": "CRC-32 of the line before it"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -83,7 +88,7 @@ def columns_markdown() -> str:
 def journal_struct(columns: tuple[Column, ...] = COLUMNS) -> str:
     """Structure that DuckDB's `from_json` reads a journal line into."""
     fields = [f'"{c.name}":{_field(c)}' for c in columns if not c.derived]
-    return "{" + ",".join(fields) + "}"
+    return "{" + ",".join([*fields, '"blobs":"JSON"']) + "}"
 
 
 def _field(column: Column) -> str:

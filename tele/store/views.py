@@ -85,7 +85,8 @@ def _runs() -> str:
         arg_min(writer, (start_ns, seq)) FILTER (name = 'tele.experiment.started') AS owner,
         arg_min(condition, (start_ns, seq)) FILTER (name = 'tele.experiment.started') AS condition,
         arg_min(tags, (start_ns, seq)) FILTER (name = 'tele.experiment.started') AS tags,
-        arg_min(attributes, (start_ns, seq)) FILTER (name = 'tele.experiment.started') AS attributes
+        arg_min(attributes, (start_ns, seq)) FILTER (name = 'tele.experiment.started') AS attributes,
+        arg_max(attributes, (start_ns, seq)) FILTER (name = 'tele.experiment.environment') AS measured
     FROM events
     WHERE kind = 'event' AND name LIKE 'tele.experiment.%' AND run_id IS NOT NULL
     GROUP BY run_id
@@ -122,7 +123,7 @@ SELECT run_id, experiment, experiment_id, coalesce(life.condition, seen.conditio
     {_field("sample_size", "BIGINT")},
     {_field("sampling_rate", "DOUBLE")},
     coalesce(TRY_CAST(attributes->'$."tags"' AS VARCHAR[]), tags) AS tags,
-    {_field("environment", "JSON")}
+    coalesce(measured->'$."environment"', attributes->'$."environment"') AS environment
 FROM seen
 LEFT JOIN life USING (run_id)
 LEFT JOIN pulse AS owner ON owner.writer = life.owner
@@ -131,12 +132,12 @@ LEFT JOIN pulse AS latest ON latest.writer = seen.last_writer"""
 
 def _experiments() -> str:
     return """WITH seen AS (
-    SELECT experiment, experiment_id, count(*) AS n_events,
+    SELECT min(experiment) AS experiment, experiment_id, count(*) AS n_events,
         list_sort(coalesce(list(DISTINCT condition) FILTER (condition IS NOT NULL), [])) AS conditions,
         min(time) AS first,
         max(coalesce(end_time, time)) AS last
     FROM events
-    GROUP BY experiment, experiment_id
+    GROUP BY experiment_id
 ), told AS (
     SELECT experiment_id, count(*) AS n_runs,
         coalesce(

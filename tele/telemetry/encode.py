@@ -19,6 +19,8 @@ from tele.telemetry.redact import clean, redact, secret_key
 __all__ = ["encode"]
 
 _STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+_SHORT_VALUES = 2_000
+_LEAVES = frozenset({str, int, float, bool, type(None)})
 _NESTED = ("attributes", "input", "output", "links", "resource")
 _OURS = frozenset({"event_id", "kind", "trace_id", "span_id", "parent_id", "run_id", "experiment_id", "status"})
 
@@ -30,31 +32,26 @@ def encode(record: dict[str, Any], put: Callable[[bytes], str], key: bytes, *, f
     knows of no nested value and no secret key in it. Raises only what `put` raises.
     """
     try:
-        if flat or all(_plain_keys(record[name]) for name in _NESTED if name in record):
+        if flat or all(_short(record[name], [_SHORT_VALUES]) for name in _NESTED if name in record):
             body = orjson.dumps(record, None, _STRICT)
-            # `null` may be a NaN, which orjson does not tell from None
-            if len(body) <= BODY_BYTES and b"null" not in body and clean(body):
+            if len(body) <= BODY_BYTES and clean(body):
                 return body
-    except (TypeError, RecursionError):  # not plain: the long way takes anything
+    except Exception:  # noqa: BLE001, S110  # not plain, or changed under us by another thread: the long way takes anything
         pass
     return _long_way(record, put, key)
 
 
-def _plain_keys(value: Any) -> bool:
-    """Whether no key in `value` names a secret; RecursionError where it is too deep to be plain."""
-    if type(value) is dict:
-        for key, item in value.items():
-            if secret_key(key):
-                return False
-            kind = type(item)
-            if (kind is dict or kind is list) and not _plain_keys(item):
-                return False
-    elif type(value) is list:
-        for item in value:
-            kind = type(item)
-            if (kind is dict or kind is list) and not _plain_keys(item):
-                return False
-    return True
+def _short(value: Any, left: list[int]) -> bool:
+    """Whether `value` is plain, without a key that names a secret, and small enough to look at twice."""
+    left[0] -= 1
+    if left[0] < 0:
+        return False
+    kind = type(value)
+    if kind is dict:
+        return all(type(key) is str and not secret_key(key) and _short(item, left) for key, item in value.items())
+    if kind is list:
+        return all(_short(item, left) for item in value)
+    return kind in _LEAVES
 
 
 def _long_way(record: dict[str, Any], put: Callable[[bytes], str], key: bytes) -> bytes:

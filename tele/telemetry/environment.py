@@ -68,9 +68,10 @@ def _run(*arguments: str) -> str | None:
             ("git", *arguments),  # noqa: S607  # the user's own git, wherever it is
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_GIT_SECONDS,
             check=True,
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -12,6 +12,7 @@ from tele.store.names import experiment_id
 from tele.telemetry import pricing
 from tele.telemetry.ambient import ambient
 from tele.telemetry.environment import cheap_facts, environment
+from tele.telemetry.fields import fit
 from tele.telemetry.points import record_point
 from tele.telemetry.process import process
 from tele.telemetry.scope import Node, Scope, here
@@ -21,12 +22,14 @@ from tele.telemetry.wrap import wrap
 __all__ = ["Experiment", "experiment"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+_OURS = frozenset({"environment", "sampling_rate", "parent_run_id"})
+"""Attributes of a run that tele sets itself."""
 
 
 class Experiment(Node):
     """One run of an experiment: `with tele.experiment(name, condition=...)`, or a decorator."""
 
-    __slots__ = ("_arguments", "_ended", "_environment", "_started", "_token", "name", "run_id")
+    __slots__ = ("_arguments", "_ended", "_environment", "_inner", "_token", "name", "run_id")
 
     def __init__(
         self,
@@ -35,7 +38,7 @@ class Experiment(Node):
         *,
         hypothesis: str | None = None,
         description: str | None = None,
-        tags: Iterable[str] = (),
+        tags: Iterable[str] | str = (),
         sample_size: int | None = None,
         replicate: int | None = None,
         seed: int | None = None,
@@ -50,17 +53,21 @@ class Experiment(Node):
         of items that the plan asks for. Other keywords are attributes of the run.
         """
         self.name = str(name)
-        columns = {"condition": condition, "replicate": replicate, "seed": seed, "cluster": cluster}
+        given = {"condition": condition, "replicate": replicate, "seed": seed, "cluster": cluster}
+        columns = {key: value for key, value in given.items() if value is not None}
+        fitted = inherited(columns)
+        misfits = {f"user.{key}": value for key, value in columns.items() if key not in fitted}
+        told = {f"user.{key}" if key in _OURS else key: value for key, value in attributes.items()} | misfits
         self._arguments: dict[str, Any] = {
-            "columns": inherited({key: value for key, value in columns.items() if value is not None}),
-            "tags": [str(tag) for tag in tags],
+            "columns": fitted,
+            "tags": fit("tags", tags) or [],
             "attributes": {
                 key: value
                 for key, value in (
                     ("hypothesis", hypothesis),
                     ("description", description),
                     ("sample_size", sample_size),
-                    *attributes.items(),
+                    *told.items(),
                 )
                 if value is not None
             },
@@ -68,8 +75,13 @@ class Experiment(Node):
         self.run_id = ""
         self._token: Token[Node] | None = None
         self._ended = False
+        self._inner: list[Experiment] = []
 
     def __enter__(self) -> Self:
+        if self._token is not None:  # entered while it runs: that is a run of its own
+            again = self._again()
+            self._inner.append(again)
+            return again.__enter__()  # type: ignore[return-value]  # an Experiment, as this one is
         try:
             pricing.load()
         except Exception as error:  # noqa: BLE001  # a run without prices is still a run
@@ -89,7 +101,12 @@ class Experiment(Node):
             facts["tags"] = self._arguments["tags"]
         facts["environment"] = cheap_facts(host=process.record_host)
         self._lifecycle("started", facts)
-        self._environment = threading.Thread(target=self._record_environment, name="tele-environment", daemon=True)
+        if process.sampling_rate < 1:
+            self._lifecycle("sampled", {"sampling_rate": process.sampling_rate})
+        drawn = ambient.ids.event(now)  # here, so that ids do not depend on how fast the thread is
+        self._environment = threading.Thread(
+            target=self._record_environment, args=(drawn,), name="tele-environment", daemon=True
+        )
         try:
             self._environment.start()
         except RuntimeError as error:
@@ -100,6 +117,9 @@ class Experiment(Node):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._inner:
+            self._inner.pop().__exit__(kind, error, trace)
+            return
         token, self._token = self._token, None
         if token is None:
             return
@@ -146,14 +166,16 @@ class Experiment(Node):
         return wrap(function, self._again)
 
     def _again(self) -> Experiment:
-        given = self._arguments
-        return Experiment(self.name, **given["columns"], tags=given["tags"], **given["attributes"])
+        again = Experiment(self.name)
+        again._arguments = self._arguments
+        return again
 
-    def _lifecycle(self, what: str, attributes: dict[str, Any]) -> None:
-        record_point("event", f"tele.experiment.{what}", {}, {}, attributes, node=Node(self.scope))
+    def _lifecycle(self, what: str, attributes: dict[str, Any], **columns: Any) -> None:
+        record_point("event", f"tele.experiment.{what}", columns, {}, attributes, node=Node(self.scope))
 
-    def _record_environment(self) -> None:
-        self._lifecycle("environment", {"environment": environment(host=process.record_host)})
+    def _record_environment(self, event_id: str) -> None:
+        facts = {"environment": environment(host=process.record_host)}
+        self._lifecycle("environment", facts, event_id=event_id)
 
 
 experiment = Experiment

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from enum import Enum
+from math import isfinite
 from typing import Any
 
 from tele.store.columns import BY_NAME, USER_COLUMNS
@@ -51,7 +53,7 @@ def fill(record: dict[str, Any], fields: dict[str, Any], attributes: dict[str, A
     plan = _plans.get(tuple(fields)) or _planned(tuple(fields))
     for key, kind in plan.columns:
         value = fields[key]
-        if type(value) is kind:
+        if type(value) is kind and (kind is str or kind is bool or _holds(kind, value)):
             record[key] = value
         elif value is not None:
             attributes = _coerced(record, attributes, key, value)
@@ -124,19 +126,31 @@ def _coerced(record: dict[str, Any], attributes: dict[str, Any] | None, key: str
 
 def fit(key: str, value: Any) -> Any:
     """`value` in the type of column `key`, or None where it does not fit without loss."""
-    kind = _TYPES[key]
     try:
-        if kind is str:
-            return str(value)
-        if kind is list:
-            return [value] if isinstance(value, str) else [str(item) for item in value]
-        if isinstance(value, str):
-            return None
-        fitted = kind(value)
+        return _fitted(_TYPES[key], value)
     except Exception:  # noqa: BLE001  # the user's own conversion may raise anything; the value stays as an attribute
         return None
-    within = kind is not int or -(2**63) <= fitted < 2**63
-    return fitted if fitted == value and within else None
+
+
+def _fitted(kind: type, value: Any) -> Any:
+    if isinstance(value, Enum):
+        value = value.value
+    if kind is str:
+        return str.__str__(value) if isinstance(value, str) else str(value)
+    if kind is list:
+        return [_fitted(str, value)] if isinstance(value, str) else [_fitted(str, item) for item in value]
+    if isinstance(value, str):
+        return None
+    fitted = kind(value)
+    exact = kind is float or fitted == value
+    return fitted if exact and _holds(kind, fitted) else None
+
+
+def _holds(kind: type, value: Any) -> bool:
+    """Whether a column of this kind can hold `value`: 64 bits, and numbers that are finite."""
+    if kind is int:
+        return bool(-(2**63) <= value < 2**63)
+    return kind is not float or bool(isfinite(value))
 
 
 def _reserved(key: str) -> None:

@@ -26,15 +26,14 @@ def cap(record: dict[str, Any], put: Callable[[bytes], str], key: bytes) -> dict
     capped = {name: _strings(value, put, key) for name, value in record.items() if name not in ("input", "output")}
     for name in ("input", "output"):
         if name in record:
-            capped[name] = _body(_cut_strings(record[name], key), put)
+            body = _cut_strings(record[name], key)
+            if len(text := orjson.dumps(body)) <= BODY_BYTES:
+                capped[name] = body
+            else:
+                capped.setdefault("blobs", {})[name] = put(text)
     if "attributes" in capped and len(text := orjson.dumps(capped["attributes"])) > LINE_BYTES:
         capped["attributes"] = {"$blob": put(text), "length": len(text)}
     return capped
-
-
-def _body(value: Any, put: Callable[[bytes], str]) -> Any:
-    text = orjson.dumps(value)
-    return value if len(text) <= BODY_BYTES else {"$blob": put(text), "length": len(text)}
 
 
 def _strings(value: Any, put: Callable[[bytes], str], key: bytes) -> Any:

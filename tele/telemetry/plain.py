@@ -26,26 +26,46 @@ MAX_DEPTH = 64
 MAX_ITEMS = 10_000
 MAX_REPR = 2_000
 MAX_KEY = 1_000
+MAX_VALUES = 100_000
 _MAX_INT, _MIN_INT = 2**63 - 1, -(2**63)
 
 
 def plain(value: object) -> Any:
-    """Convert `value` to plain JSON values. Never raises; a value that cannot be read becomes `{"$repr": ...}`."""
-    return _convert(value, ())
+    """Convert `value` to plain JSON values. Never raises; a value that cannot be read becomes `{"$repr": ...}`.
+
+    At most 100,000 values are kept: a list that holds itself twice over, forty deep, would have no end.
+    """
+    return _convert(value, _Above((), [MAX_VALUES]))
 
 
-def _convert(value: object, above: tuple[int, ...]) -> Any:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Above:
+    """Where a value stands: the containers around it, and how many values may still be kept."""
+
+    ids: tuple[int, ...]
+    left: list[int]
+
+    def and_(self, value: object) -> _Above:
+        return _Above((*self.ids, id(value)), self.left)
+
+
+def _convert(value: object, above: _Above) -> Any:
+    above.left[0] -= 1
+    if above.left[0] < 0:
+        return {"$more": 1}
     try:
         return _scalar(value, above)
-    except (Exception, SystemExit):  # noqa: BLE001  # the user's own methods may raise anything; what they hide is marked
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  # the user's own methods may raise anything; what they hide is marked
         return {"$repr": f"<{_type_name(value)} that cannot be read>"}
 
 
-def _scalar(value: object, above: tuple[int, ...]) -> Any:
+def _scalar(value: object, above: _Above) -> Any:
     if value is None or value is True or value is False:
         return value
     if isinstance(value, enum.Enum):
-        return _convert(value.value, (*above, id(value)))
+        return _convert(value.value, above.and_(value))
     if isinstance(value, str):
         return _text(str.__str__(value))
     if isinstance(value, int):
@@ -79,7 +99,7 @@ def _bytes(value: bytes | bytearray | memoryview) -> Any:
 
 _OTHERS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     ((bytes, bytearray, memoryview), _bytes),
-    ((dt.datetime, dt.date, dt.time), lambda value: value.isoformat()),
+    ((dt.datetime, dt.date, dt.time), lambda value: _text(str(value.isoformat()))),
     (dt.timedelta, lambda value: {"$seconds": value.total_seconds()}),
     (decimal.Decimal, lambda value: {"$decimal": str(value)}),
     (uuid.UUID, str),
@@ -88,12 +108,12 @@ _OTHERS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 )
 
 
-def _container(value: object, above: tuple[int, ...]) -> Any:
-    if id(value) in above:
-        return {"$cycle": len(above) - above.index(id(value))}
-    if len(above) >= MAX_DEPTH:
+def _container(value: object, above: _Above) -> Any:
+    if id(value) in above.ids:
+        return {"$cycle": len(above.ids) - above.ids.index(id(value))}
+    if len(above.ids) >= MAX_DEPTH:
         return {"$deep": _type_name(value)}
-    inside = (*above, id(value))
+    inside = above.and_(value)
     if isinstance(value, Mapping):
         return _mapping(value.items(), len(value), inside)
     if isinstance(value, (list, tuple)) or (isinstance(value, Sequence) and not hasattr(value, "dtype")):
@@ -106,34 +126,37 @@ def _container(value: object, above: tuple[int, ...]) -> Any:
     return _foreign(value, inside)
 
 
-def _mapping(pairs: Any, count: int, inside: tuple[int, ...]) -> dict[str, Any]:
+def _mapping(pairs: Any, count: int, inside: _Above) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key, item in islice(pairs, MAX_ITEMS):
+    for key, item in islice(pairs, min(MAX_ITEMS, max(inside.left[0], 0))):
         name = _key(key)
         if name in found:  # 1 and "1": both stay
             name = f"{name} ({_type_name(key)})"
         found[name] = _convert(item, inside)
-    if count > MAX_ITEMS:
-        found["$more"] = count - MAX_ITEMS
+    if count > len(found):
+        found["$more"] = count - len(found)
     return found
 
 
-def _items(values: Any, count: int, inside: tuple[int, ...]) -> list[Any]:
-    found = [_convert(item, inside) for item in islice(values, MAX_ITEMS)]
-    if count > MAX_ITEMS:
-        found.append({"$more": count - MAX_ITEMS})
+def _items(values: Any, count: int, inside: _Above) -> list[Any]:
+    found = [_convert(item, inside) for item in islice(values, min(MAX_ITEMS, max(inside.left[0], 0)))]
+    if count > len(found):
+        found.append({"$more": count - len(found)})
     return found
 
 
 def _key(key: object) -> str:
-    text = key if isinstance(key, str) else {None: "null", True: "true", False: "false"}.get(key)  # type: ignore[call-overload]
-    if text is None:
+    if isinstance(key, str):
+        text = str.__str__(key)
+    elif key is None or key is True or key is False:
+        text = {None: "null", True: "true", False: "false"}[key]
+    else:
         text = repr(key)
-    text = str.__str__(text).encode("utf-8", "backslashreplace").decode()
+    text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= MAX_KEY else f"{text[:MAX_KEY]}… ({len(text)} characters)"
 
 
-def _foreign(value: object, inside: tuple[int, ...]) -> Any:
+def _foreign(value: object, inside: _Above) -> Any:
     """Scalars and arrays of numpy and torch, pydantic models, and at last the repr; known by shape, imported never."""
     dtype = getattr(value, "dtype", None)
     if dtype is not None and callable(getattr(value, "tolist", None)):
@@ -144,7 +167,7 @@ def _foreign(value: object, inside: tuple[int, ...]) -> Any:
     return {"$repr": _text(repr(value)[:MAX_REPR])}
 
 
-def _array(value: Any, dtype: str, inside: tuple[int, ...]) -> Any:
+def _array(value: Any, dtype: str, inside: _Above) -> Any:
     shape = [int(side) for side in value.shape]
     count = math.prod(shape)
     if not shape:
@@ -157,4 +180,5 @@ def _array(value: Any, dtype: str, inside: tuple[int, ...]) -> Any:
 
 def _type_name(value: object) -> str:
     kind = type(value)
-    return f"{kind.__module__}.{kind.__qualname__}"
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -12,7 +12,7 @@ from tele.telemetry.ambient import ambient
 from tele.telemetry.fields import fill, spoken_of
 from tele.telemetry.process import process
 from tele.telemetry.scope import INHERITED, Node, here
-from tele.telemetry.span import Span, inherited
+from tele.telemetry.span import Span, copied, inherited
 
 __all__ = ["event", "metric", "record_point", "score"]
 
@@ -40,7 +40,14 @@ def metric(name: str, value: Any = _MISSING, attributes: Mapping[str, Any] | Non
     """
     if value is not _MISSING:
         return _metric(name, value, attributes, fields)
-    return lambda function: _recording(function, lambda result: _returned(name, result, attributes, fields))
+
+    def record(result: Any) -> None:
+        try:
+            _returned(name, result, attributes, fields)
+        except Exception as error:  # noqa: BLE001  # the function's result is the caller's, whatever it hides from us
+            process.lose(error)
+
+    return lambda function: _recording(function, record)
 
 
 def _metric(name: str, value: Any, attributes: Mapping[str, Any] | None, fields: dict[str, Any]) -> str:
@@ -106,8 +113,9 @@ def record_point(
     """Record one row without a duration at `node`, by default where the running code is; return its event id."""
     node = node or here.get()
     now = ambient.now()
-    record: dict[str, Any] = {"event_id": ambient.ids.event(now), "kind": kind, "name": name, "start_ns": now}
-    if not node.sampled:
+    event_id = columns.get("event_id") or ambient.ids.event(now)
+    record: dict[str, Any] = {"event_id": event_id, "kind": kind, "name": name, "start_ns": now}
+    if not node.sampled and name != AMENDED:  # a correction may be of a trace that was kept
         return cast("str", record["event_id"])
     if node.trace_id:
         record["trace_id"] = node.trace_id
@@ -118,7 +126,7 @@ def record_point(
     record |= columns
     flat = False
     try:
-        flat = fill(record, fields, dict(attributes) if attributes else None)
+        flat = fill(record, fields, None if attributes is None else copied(attributes))
         if attributes and (more := spoken_of(record)):
             scope = scope.with_columns(more | scope.columns)
     except Exception as error:  # noqa: BLE001  # telemetry never raises into the program; it counts instead

@@ -48,19 +48,22 @@ def load() -> None:
 def add_cost(record: dict[str, Any]) -> None:
     """Fill `cost_usd` and `price_ref` of a record that has tokens and a model, and states no cost itself."""
     model = record.get("model") or record.get("request_model")
-    if record.get("cost_usd") is not None or not isinstance(model, str):
+    if record.get("cost_usd") is not None:
+        record.setdefault("price_ref", "source")
         return
+    usage = Usage(*(record.get(f"{name}_tokens") or 0 for name in Usage._fields))
+    if not isinstance(model, str) or min(usage) < 0 or usage.cache_read + usage.cache_write > usage.input:
+        return  # counts that contradict each other have no price
     row = price(record.get("provider"), model, record.get("start_ns") or 0)
     if row is None:
         return
-    usage = Usage(*(record.get(f"{name}_tokens") or 0 for name in Usage._fields))
     record["cost_usd"] = row.usd(usage)
     record["price_ref"] = row.ref
 
 
 def price(provider: str | None, model: str, ns: int) -> Price | None:
-    """Price of `model` at time `ns` (nanoseconds since the epoch), or None; remembered by provider, model and day."""
-    key = (provider, model, ns // 86_400_000_000_000)
+    """Price of `model` at time `ns` (nanoseconds since the epoch), or None; remembered by provider, model and hour."""
+    key = (provider, model, ns // 3_600_000_000_000)  # some prices depend on the hour
     if key not in _known:
         if len(_known) > 10_000:  # noqa: PLR2004  # a sweep over years of foreign traces
             _known.clear()
@@ -84,13 +87,20 @@ def _from_genai_prices(provider: str | None, model: str, ns: int) -> Price | Non
     return None
 
 
+_PARTS = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
+
+
 def _flat(prices: Any) -> Callable[[Usage], float] | None:
-    """A plain sum where the row has no tiers; None where it has (or prices a part that has no price of its own)."""
-    rates = [getattr(prices, f"{part}_mtok", None) for part in ("input", "output", "cache_read", "cache_write")]
-    if any(rate is not None and not isinstance(rate, Decimal) for rate in rates) or rates[0] is None:
+    """A plain sum where the row prices tokens of these four sorts without tiers; None where it does more."""
+    rates = {name: rate for name, rate in vars(prices).items() if rate is not None and not name.startswith("_")}
+    per_token = {name: rate for name, rate in rates.items() if name.endswith("_mtok")}
+    per_request = any(name.startswith("requests") for name in rates)
+    tiered = any(not isinstance(rate, Decimal) for rate in per_token.values())
+    if per_request or tiered or "input_mtok" not in per_token or "reasoning_mtok" in per_token:
         return None
+    rest = per_token["input_mtok"]
     # A part without a price of its own costs what the whole does.
-    read, write, rest, out = rates[2] or rates[0], rates[3] or rates[0], rates[0], rates[1] or Decimal(0)
+    out, read, write = (per_token.get(n, d) for n, d in zip(_PARTS[1:], (Decimal(0), rest, rest), strict=True))
 
     def usd(usage: Usage) -> float:
         fresh = usage.input - usage.cache_read - usage.cache_write
@@ -119,10 +129,10 @@ def _litellm_map() -> dict[str, Any]:
         return {}
     path = Path(found.origin).with_name("model_prices_and_context_window_backup.json")
     try:
-        rows: dict[str, Any] = orjson.loads(path.read_bytes())
+        rows = orjson.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return rows
+    return rows if isinstance(rows, dict) else {}
 
 
 _litellm: list[dict[str, Any]] = []
@@ -135,17 +145,26 @@ def _from_litellm(provider: str | None, model: str) -> Price | None:
     for name in (f"{provider}/{model}", model) if provider else (model,):
         row = rows.get(name)
         if isinstance(row, dict) and isinstance(row.get("input_cost_per_token"), (int, float)):
-            from importlib.metadata import version
-
-            return Price(f"litellm {version('litellm')} {name}", _litellm_usd(row))
+            return Price(f"litellm {_litellm_version()} {name}", _litellm_usd(row))
     return None
+
+
+def _litellm_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("litellm")
+    except PackageNotFoundError:
+        return "(unknown version)"
 
 
 def _litellm_usd(row: dict[str, Any]) -> Callable[[Usage], float]:
     rest = float(row["input_cost_per_token"])
     out = float(row.get("output_cost_per_token") or 0.0)
-    read = float(row.get("cache_read_input_token_cost") or rest)
-    write = float(row.get("cache_creation_input_token_cost") or rest)
+    read, write = (
+        rest if (rate := row.get(name)) is None else float(rate)
+        for name in ("cache_read_input_token_cost", "cache_creation_input_token_cost")
+    )
 
     def usd(usage: Usage) -> float:
         fresh = usage.input - usage.cache_read - usage.cache_write

@@ -40,7 +40,7 @@ class Process:
         self.sealing: Literal["auto", "manual"] = "auto"
         self.record_host = False
         self.lost: Counter[str] = Counter()
-        self._warned: set[str] = set()
+        self.warned: set[str] = set()
         self._journal: Journal | None = None
         self._lock = threading.Lock()
         self._sealers: list[int] = []
@@ -98,8 +98,8 @@ class Process:
         self._warn(why)
 
     def _warn(self, why: str) -> None:
-        if why not in self._warned:
-            self._warned.add(why)
+        if why not in self.warned:
+            self.warned.add(why)
             _log.warning("tele could not record: %s. The program goes on; tele.dropped() tells how much was lost.", why)
 
     def seal_soon(self) -> None:
@@ -165,8 +165,10 @@ def configure(
     is decided for each trace by a hash of its id; 1.0 keeps all. `seal="manual"` leaves sealing to `tele seal`.
     Raises BadInput.
     """
-    if sampling_rate is not None and not 0 < sampling_rate <= 1:
+    if sampling_rate is not None and not (isinstance(sampling_rate, (int, float)) and 0 < sampling_rate <= 1):
         raise BadInput(f"sampling_rate is above 0 and at most 1, not {sampling_rate!r}.")
+    if seal not in (None, "auto", "manual"):
+        raise BadInput(f"seal is 'auto' or 'manual', not {seal!r}.")
     mode = checked_durability(durability) if durability is not None else process.durability
     process.close()
     process.path = Path(store) if store is not None else process.path

@@ -21,7 +21,7 @@ __all__ = ["attach", "from_environment", "propagate"]
 
 _KEYS = ("experiment", "run_id", "condition", "replicate", "item_id", "seed", "cluster", "conversation_id")
 _PREFIX = "tele."
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _MAX_BAGGAGE = 8192
 
 
@@ -38,9 +38,11 @@ def propagate() -> dict[str, str]:
     if node.span_id:
         carrier["TRACEPARENT"] = f"00-{trace}-{node.span_id}-{'01' if node.sampled else '00'}"
     columns = node.scope.columns
-    members = [f"{_PREFIX}{key}={quote(str(columns[key]), safe='')}" for key in _KEYS if key in columns]
+    members = [
+        f"{_PREFIX}{key}={quote(str(columns[key]), safe='', errors='surrogatepass')}" for key in _KEYS if key in columns
+    ]
     if node.scope.sampling_rate < 1:
-        members.append(f"{_PREFIX}sampling_rate={node.scope.sampling_rate!r}")
+        members.append(f"{_PREFIX}sampling_rate={node.scope.sampling_rate:.20f}")
     carrier["BAGGAGE"] = ",".join(members)
     return carrier
 
@@ -63,10 +65,12 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> None:
 
 
 def _node(carrier: Mapping[str, str]) -> Node:
-    columns = _baggage(carrier.get("BAGGAGE", ""))
+    baggage, traceparent = (str(carrier.get(key) or "") for key in ("BAGGAGE", "TRACEPARENT"))
+    columns = _baggage(baggage)
     rate = columns.pop("sampling_rate", process.sampling_rate)
-    match = _TRACEPARENT.fullmatch(carrier.get("TRACEPARENT", ""))
+    match = _TRACEPARENT.fullmatch(traceparent)
     valid = match and match[1] != "ff" and set(match[2]) != {"0"} and set(match[3]) != {"0"}
+    valid = valid and not (match and match[1] == "00" and match[5])  # only a later version may say more
     if not columns and not valid:
         return OUTSIDE
     name = columns.setdefault("experiment", OUTSIDE.scope.columns["experiment"])
@@ -78,15 +82,15 @@ def _node(carrier: Mapping[str, str]) -> Node:
 
 def _baggage(text: str) -> dict[str, Any]:
     """Our members of a baggage header; it may be anybody's, so only known keys of sound values are taken."""
-    from urllib.parse import unquote
-
     found: dict[str, Any] = {}
-    for member in text[:_MAX_BAGGAGE].split(","):
+    if len(text) > _MAX_BAGGAGE:  # a member that is cut would name something else
+        text = text[:_MAX_BAGGAGE].rpartition(",")[0]
+    for member in text.split(","):
         key, _, value = member.partition(";")[0].strip().partition("=")
         name = key.strip().removeprefix(_PREFIX)
         if not key.strip().startswith(_PREFIX):
             continue
-        decoded = unquote(value.strip())
+        decoded = _unquoted(value.strip())
         if name in ("replicate", "seed"):
             if re.fullmatch(r"-?\d{1,18}", decoded):
                 found[name] = int(decoded)
@@ -96,3 +100,12 @@ def _baggage(text: str) -> dict[str, Any]:
         elif name in _KEYS:
             found[name] = decoded
     return found
+
+
+def _unquoted(value: str) -> str:
+    from urllib.parse import unquote
+
+    try:
+        return unquote(value, errors="surrogatepass")
+    except UnicodeDecodeError:
+        return unquote(value, errors="replace")

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import re2
 
 __all__ = ["MIN_SECRET", "clean", "redact", "secret_key"]
 
-MIN_SECRET = 12
-"""Shorter strings are not searched: no credential that the rules know is shorter."""
+MIN_SECRET = 7
+"""Shorter strings are not searched: `://a:b@` is the shortest that a rule finds."""
 
 # Formats as the vendors publish them; name first, it stands in the marker.
 RULES: tuple[tuple[str, str], ...] = (
@@ -48,9 +49,10 @@ RULES: tuple[tuple[str, str], ...] = (
 )
 
 _KEY = re.compile(
-    r"passw(?:or)?d|pwd\b|secret|\bauth(?!or|ent)|authorization|credential"
+    r"passw(?:or)?d|pwd\b|secret(?!ar)|\bauth(?!or|ent)|authorization|credential"
     r"|private[._ -]?key|api[._ -]?key|access[._ -]?key"
-    r"|access[._ -]?token|refresh[._ -]?token|id[._ -]?token\b|bearer|\bcookie|set-cookie|csrf|xsrf|\bjwt\b|\bssn\b"
+    r"|access[._ -]?token|refresh[._ -]?token|(?<![a-z])id[._ -]?token\b|bearer|\bcookies?\b|set-cookie|csrf|xsrf"
+    r"|\bjwt\b|\bssn\b"
     r"|social[._ -]?security|credit[._ -]?card|session[._ -]?(?:key|token|secret)",
     re.IGNORECASE,
 )
@@ -60,11 +62,24 @@ class _Rules:
     """The compiled rules: one set that finds which apply, and each by itself to replace with."""
 
     def __init__(self) -> None:
-        self.set = re2.Set.SearchSet()
-        for _, pattern in RULES:
-            self.set.Add(pattern)
-        self.set.Compile()
+        self.set = _search_set(pattern for _, pattern in RULES)
+        # What the short way of `encode` cannot take: a secret, a `null` (it may have been a NaN), an integer that may
+        # be beyond 64 bits.
+        self.screen = _search_set([*(_in_json(pattern) for _, pattern in RULES), r"[:,\[](?:null|9\d{18}|\d{20})"])
         self.patterns = [(name, re2.compile(pattern)) for name, pattern in RULES]
+
+
+def _in_json(pattern: str) -> str:
+    """A rule as it finds a secret in JSON text, where a newline is a backslash and an n: it may find too much."""
+    return pattern.replace(r"\b", "").replace(r"\s+", r"(?:\s|\\[nrt])+")
+
+
+def _search_set(patterns: Iterable[str]) -> Any:
+    found = re2.Set.SearchSet()
+    for pattern in patterns:
+        found.Add(pattern)
+    found.Compile()
+    return found
 
 
 _rules: list[_Rules] = []
@@ -100,8 +115,8 @@ def secret_key(key: str) -> bool:
 
 
 def clean(encoded: bytes) -> bool:
-    """Whether no value rule finds anything in `encoded`: one linear pass."""
-    return not (_rules[-1] if _rules else _compiled()).set.Match(encoded)
+    """Whether `encoded`, a JSON text, holds nothing that looks like a secret and no `null`: one linear pass."""
+    return not (_rules[-1] if _rules else _compiled()).screen.Match(encoded)
 
 
 def redact(value: Any) -> Any:
@@ -109,10 +124,20 @@ def redact(value: Any) -> Any:
     if isinstance(value, str):
         return _redact_text(value) if len(value) >= MIN_SECRET else value
     if isinstance(value, dict):
-        return {_redact_text(key): _under(key, item) for key, item in value.items()}
+        return _redact_members(value)
     if isinstance(value, list):
         return [redact(item) for item in value]
     return value
+
+
+def _redact_members(value: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        name = shown = _redact_text(key)
+        while name in found:  # two secrets of one length: both values stay
+            name = f"{shown} ({len(found)})"
+        found[name] = _under(key, item)
+    return found
 
 
 def _under(key: str, item: Any) -> Any:

@@ -16,11 +16,11 @@ from tele.telemetry.fields import fill, fit, spoken_of
 from tele.telemetry.pricing import add_cost
 from tele.telemetry.process import process
 from tele.telemetry.sampling import keeps
-from tele.telemetry.scope import INHERITED, Node, here
+from tele.telemetry.scope import INHERITED, OUTSIDE, Node, here
 from tele.telemetry.ticker import ticker
 from tele.telemetry.wrap import wrap
 
-__all__ = ["Span", "current_span", "inherited", "span"]
+__all__ = ["Span", "copied", "current_span", "inherited", "span"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,7 +28,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Span(Node):
     """One operation with a beginning and an end. Make one with `tele.span`."""
 
-    __slots__ = ("_attributes", "_event_id", "_fields", "_generation", "_mono", "_parent", "_token", "name", "start_ns")
+    __slots__ = (
+        "_attributes",
+        "_ended",
+        "_event_id",
+        "_fields",
+        "_generation",
+        "_inner",
+        "_mono",
+        "_parent",
+        "_token",
+        "name",
+        "start_ns",
+    )
 
     def __init__(self, name: str, attributes: Mapping[str, Any] | None = None, **fields: Any) -> None:
         """Take a name, columns and attributes; nothing is recorded before `with`.
@@ -38,13 +50,21 @@ class Span(Node):
         """
         self.name = name
         self._fields = fields
-        self._attributes = dict(attributes) if attributes else None
+        self._attributes = None if attributes is None else copied(attributes)
         self._token: Token[Node] | None = None
+        self._inner: list[Span] = []
+        self._ended = False
         self._event_id = ""
 
     # ── as a context manager ─────────────────────────────────────────────────────────────────────────────────────
 
     def __enter__(self) -> Self:
+        if self._token is not None:  # entered while it runs: that is a span of its own
+            again = type(self)(self.name, self._attributes, **self._fields)
+            self._inner.append(again)
+            return again.__enter__()
+        if self._ended:  # used again: a row of its own
+            self._ended, self._event_id = False, ""
         above = here.get()
         self._parent = above
         self.start_ns = now = ambient.now()
@@ -57,7 +77,8 @@ class Span(Node):
             self.sampled = above.sampled
         else:
             self.trace_id = ambient.ids.trace(now)
-            self.sampled = scope.sampling_rate >= 1.0 or keeps(self.trace_id, scope.sampling_rate)
+            rate = process.sampling_rate if above is OUTSIDE else scope.sampling_rate
+            self.sampled = rate >= 1.0 or keeps(self.trace_id, rate)
         self.span_id = ambient.ids.span()
         self._generation = ticker.generation
         self._token = here.set(self)
@@ -71,10 +92,14 @@ class Span(Node):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        end = self.start_ns + ambient.monotonic() - self._mono
+        if self._inner:
+            self._inner.pop().__exit__(kind, error, trace)
+            return
         token, self._token = self._token, None
         if token is None:
             return
+        end = self.start_ns + ambient.monotonic() - self._mono
+        self._ended = True
         if self.sampled and ticker.young.pop(id(self), None) is None:
             with ticker.writing:  # our start is being written, or was: the end stands behind it
                 pass
@@ -129,7 +154,8 @@ class Span(Node):
     def event_id(self) -> str:
         """Id of the record of this span, for a later `tele.score`."""
         if not self._event_id:
-            self._event_id = ambient.ids.event(self.start_ns)
+            begun = self.start_ns if self._token is not None or self._ended else ambient.now()
+            self._event_id = ambient.ids.event(begun)
         return self._event_id
 
     # ── as a decorator ───────────────────────────────────────────────────────────────────────────────────────────
@@ -142,41 +168,48 @@ class Span(Node):
 
     def write_start(self) -> None:
         """Record that this span has begun and not ended."""
-        record = self._record()
-        record["status"] = "open"
-        fill(record, dict(self._fields), dict(self._attributes) if self._attributes else None)
-        process.write(record, self.scope.encoded)
-
-    def _record(self) -> dict[str, Any]:
         record: dict[str, Any] = {
-            "event_id": self._event_id or self.event_id,
+            "event_id": self.event_id,
             "kind": "span",
             "name": self.name,
             "start_ns": self.start_ns,
             "trace_id": self.trace_id,
             "span_id": self.span_id,
+            "status": "open",
         }
         if parent := self._parent.span_id:
             record["parent_id"] = parent
-        return record
+        fill(record, dict(self._fields), dict(self._attributes) if self._attributes else None)
+        process.write(record, self.scope.encoded)
 
     def _write(self, end: int, error: BaseException | None) -> None:
-        record = self._record()
-        record["end_ns"] = end
-        record["status"] = "ok"
-        record["success"] = True
+        event_id = self._event_id = self._event_id or ambient.ids.event(self.start_ns)
+        record: dict[str, Any] = {
+            "event_id": event_id,
+            "kind": "span",
+            "name": self.name,
+            "start_ns": self.start_ns,
+            "trace_id": self.trace_id,
+            "span_id": self.span_id,
+            "end_ns": end,
+            "status": "ok",
+            "success": True,
+        }
+        if parent := self._parent.span_id:
+            record["parent_id"] = parent
         flat = False
         try:
+            attributes = self._attributes
             if error is not None:
-                _add_error(record, error, self.set_attribute)
-            flat = fill(record, self._fields, self._attributes)
+                attributes = {**(attributes or {}), **_failure(record, error)}
+            flat = fill(record, self._fields, attributes)
             if self._attributes is not None and (more := spoken_of(record)):
                 self.scope = self.scope.with_columns(more | self.scope.columns)
             if "error_type" in record and "success" not in self._fields:
                 record["success"] = False
             if record["success"] is False:
                 record["status"] = "error"
-            if "input_tokens" in record or "output_tokens" in record:
+            if "input_tokens" in record or "output_tokens" in record or "cost_usd" in record:
                 add_cost(record)
         except Exception as fault:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
             process.lose(fault, 0)
@@ -198,15 +231,22 @@ def inherited(fields: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _add_error(record: dict[str, Any], error: BaseException, attribute: Callable[[str, Any], object]) -> None:
+def copied(attributes: object) -> dict[str, Any]:
+    """`attributes` as a dict of its own; what is no mapping is kept under a name of tele's."""
+    return dict(attributes) if isinstance(attributes, Mapping) else {"user.attributes": attributes}
+
+
+def _failure(record: dict[str, Any], error: BaseException) -> dict[str, Any]:
+    """Mark the record as failed by `error`; return the attributes that say more."""
     if isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and not error.code):
-        return
+        return {}
     kind = type(error)
     builtin = kind.__module__ in ("builtins", "__main__")
     record["success"] = False
     record["error_type"] = kind.__qualname__ if builtin else f"{kind.__module__}.{kind.__qualname__}"
     try:
         record["error_message"] = str(error)
-        attribute("exception.stacktrace", "".join(traceback.format_exception(error)))
+        return {"exception.stacktrace": "".join(traceback.format_exception(error))}
     except Exception:  # noqa: BLE001  # an exception whose own text raises
         record["error_message"] = "(the exception's text cannot be read)"
+        return {}

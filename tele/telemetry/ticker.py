@@ -66,7 +66,10 @@ class Ticker:
                 break
             with self.writing:
                 if self.young.pop(key, None) is span:
-                    span.write_start()
+                    try:
+                        span.write_start()
+                    except Exception as error:  # noqa: BLE001  # its end will be written; the thread goes on
+                        process.lose(error, 0)
         if process.seal_due():
             process.seal_soon()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
@@ -29,8 +28,8 @@ class Entered(Protocol):
 def wrap(function: F, make: Callable[[], Entered]) -> F:
     """Return `function` with `make()` entered around each call.
 
-    Around a generator it is entered at the first step and left at the end; between the steps the caller's context is
-    not touched, because each step runs in the generator's own.
+    Around a generator it is entered at the first step and left at the end; between the steps the caller is where it
+    was.
     """
     if inspect.isasyncgenfunction(function):
         return cast("F", _async_generator(function, make))
@@ -59,29 +58,30 @@ def _coroutine(function: Callable[..., Any], make: Callable[[], Entered]) -> Cal
 def _generator(function: Callable[..., Any], make: Callable[[], Entered]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        context = copy_context()
-        entered = make()
         steps: Generator[Any, Any, Any] = function(*args, **kwargs)
-        context.run(entered.__enter__)
+        guard = _Swap(make())
         try:
             step: Callable[[], Any] = functools.partial(next, steps)
             while True:
+                with guard:
+                    try:
+                        value = step()
+                    except StopIteration as stop:
+                        returned = stop.value
+                        break
                 try:
-                    value = context.run(step)
-                except StopIteration as stop:
-                    context.run(entered.__exit__, None, None, None)
-                    return stop.value
-                try:
-                    sent = yield value
-                    step = functools.partial(steps.send, sent)
+                    step = functools.partial(steps.send, (yield value))
                 except GeneratorExit:
-                    context.run(steps.close)
+                    with guard:
+                        steps.close()
                     raise
                 except BaseException as error:  # noqa: BLE001  # thrown in by the caller: it is the generator's to handle
                     step = functools.partial(steps.throw, error)
         except BaseException as error:
-            context.run(entered.__exit__, type(error), error, error.__traceback__)
+            guard.leave(error)
             raise
+        guard.leave(None)
+        return returned
 
     return call
 
@@ -117,9 +117,9 @@ def _async_generator(function: Callable[..., Any], make: Callable[[], Entered]) 
 
 
 class _Swap:
-    """Stands in the span during a step of an async generator, and in the caller's place between the steps.
+    """Stands in the span during a step of a generator, and in the caller's place between the steps.
 
-    A coroutine cannot be run in a context of its own from within a task, so the one variable is swapped by hand.
+    Only tele's own variable is swapped: the user's context variables pass in and out as they do without a span.
     """
 
     def __init__(self, entered: Entered) -> None:

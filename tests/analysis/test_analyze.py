@@ -255,7 +255,7 @@ def test_sampling_ensembles_and_reasoning_are_said_where_there_are_any(log):
 
     log.add(
         [
-            lifecycle("started", "a", sampling_rate=0.25),
+            lifecycle("sampled", "a", sampling_rate=0.25),
             {**event, "name": "ensemble.result", "attributes": {"ensemble_id": "1", "winner": "x", "agreement": 0.5}},
             {**event, "name": "ensemble.result", "attributes": {"ensemble_id": "2", "winner": "y", "agreement": 1.0}},
             {**thought, "attributes": {"chain_id": "c", "confidence": 0.5}},

@@ -56,7 +56,7 @@ def test_sampling_is_said(log):
             chat(run_id="a", duration_ms=1.0),
             {
                 "kind": "event",
-                "name": "tele.experiment.started",
+                "name": "tele.experiment.sampled",
                 "run_id": "a",
                 "attributes": {"sampling_rate": 0.25},
             },

@@ -164,7 +164,8 @@ class TestRefusals:
     def test_a_missing_store_says_what_to_do(self, tmp_path):
         said = refused("experiments", "--store", tmp_path / "none")
         assert said == (
-            f"tele: No store at {tmp_path / 'none'}. Run an experiment or `tele demo` there, or name one with --store or "
+            f"tele: No store at {tmp_path / 'none'}. "
+            "Run an experiment or `tele demo` there, or name one with --store or "
             "TELE_STORE."
         )
 
@@ -186,8 +187,8 @@ class TestRefusals:
         for command in ("analyze", "runs"):
             said = refused(command, "promt-ab", "--store", store)
             assert (
-                said
-                == "tele: No experiment 'promt-ab' in this store. Nearest: prompt-ab. List them with `tele experiments`."
+                said == "tele: No experiment 'promt-ab' in this store. Nearest: prompt-ab. "
+                "List them with `tele experiments`."
             )
         assert "Nearest: prompt-ab" in refused("view", "promt-ab", "--store", store)
 

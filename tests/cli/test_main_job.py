@@ -1,4 +1,4 @@
-"""The main job on real input: foreign traces and a provider benchmark, ingested, analyzed and viewed by the command line."""
+"""The main job on real input: foreign traces and a provider benchmark, ingested, analyzed and viewed."""
 
 from __future__ import annotations
 

@@ -68,8 +68,12 @@ def test_no_value_stands_under_a_secret_key(record):
     def check(value):
         if isinstance(value, dict):
             for key, item in value.items():
-                assert not secret_key(key) or item is None or isinstance(item, bool) or "[REDACTED" in str(item) or (
-                    isinstance(item, (int, float)) and "token" in key.lower()
+                assert (
+                    not secret_key(key)
+                    or item is None
+                    or isinstance(item, bool)
+                    or "[REDACTED" in str(item)
+                    or (isinstance(item, (int, float)) and "token" in key.lower())
                 )
                 check(item)
         elif isinstance(value, list):
@@ -95,7 +99,7 @@ def test_a_secret_is_found_behind_whatever_json_escapes(before, between, after):
 def test_a_record_is_one_line_of_json_in_utf_8(record):
     body = encode(record, put, b"k")
     assert b"\n" not in body
-    assert isinstance(json.loads(body.decode("utf-8"), parse_constant=lambda text: pytest.fail(text)), dict)
+    assert isinstance(json.loads(body.decode("utf-8"), parse_constant=pytest.fail), dict)
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, 2**64])
@@ -112,7 +116,9 @@ def test_what_orjson_would_pass_on_unread_is_read():
     json.loads(body)
 
 
-@pytest.mark.parametrize("value", [({"password": "hunter2"},), [({"a": ({"api_key": "hunter2"},)},)], (["x"], {"jwt": "hunter2"})])
+@pytest.mark.parametrize(
+    "value", [({"password": "hunter2"},), [({"a": ({"api_key": "hunter2"},)},)], (["x"], {"jwt": "hunter2"})]
+)
 def test_keys_inside_tuples_are_looked_at(value):
     assert b"hunter2" not in encode({"attributes": {"x": value}}, put, b"k")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib.metadata
 import json
+import platform
 import subprocess
 import sys
 import unicodedata
@@ -39,9 +41,9 @@ class TestLife:
         assert tele_store.rows("SELECT run_id, experiment, condition, status, n_spans, n_open FROM runs") == [
             (run.run_id, "e", "c", "stopped", 1, 0)
         ]
-        assert tele_store.rows("SELECT DISTINCT experiment, run_id, condition, replicate, seed, cluster FROM events") == [
-            ("e", run.run_id, "c", 2, 3, "k")
-        ]
+        assert tele_store.rows(
+            "SELECT DISTINCT experiment, run_id, condition, replicate, seed, cluster FROM events"
+        ) == [("e", run.run_id, "c", 2, 3, "k")]
 
     def test_what_the_plan_says_is_in_the_runs(self, tele_store):
         with tele.experiment("e", hypothesis="h", description="d", tags=("a", "b"), sample_size=40, lr=0.1):
@@ -102,7 +104,9 @@ class TestNesting:
             with tele.experiment("inner") as inner:
                 tele.event("in inner")
             tele.event("in outer")
-        assert tele_store.rows("SELECT name, run_id, condition, seed FROM events WHERE name LIKE 'in %' ORDER BY name") == [
+        assert tele_store.rows(
+            "SELECT name, run_id, condition, seed FROM events WHERE name LIKE 'in %' ORDER BY name"
+        ) == [
             ("in inner", inner.run_id, None, None),
             ("in outer", outer.run_id, "o", 1),
         ]
@@ -138,7 +142,10 @@ class TestDecorator:
             return x
 
         assert [train(1), train(2)] == [1, 2]
-        assert tele_store.rows("SELECT condition, hypothesis, tags, status FROM runs") == [("c", "h", ["t"], "stopped")] * 2
+        assert (
+            tele_store.rows("SELECT condition, hypothesis, tags, status FROM runs")
+            == [("c", "h", ["t"], "stopped")] * 2
+        )
         assert tele_store.rows("SELECT count(DISTINCT run_id), min(seed) FROM events WHERE name = 'in'") == [(2, 1)]
 
     def test_coroutines(self, tele_store):
@@ -152,7 +159,20 @@ class TestDecorator:
         assert tele_store.rows("SELECT status FROM runs") == [("failed",)]
 
 
-NAMES = ["../../etc", "", "x" * 300, "😀 und ä", "two\nlines", "a'b\"c\\d", "\ud800", "\0", "%s {}", "tele.x", "CON", "."]
+NAMES = [
+    "../../etc",
+    "",
+    "x" * 300,
+    "😀 und ä",
+    "two\nlines",
+    "a'b\"c\\d",
+    "\ud800",
+    "\0",
+    "%s {}",
+    "tele.x",
+    "CON",
+    ".",
+]
 
 
 class TestNames:
@@ -230,7 +250,7 @@ class TestSampling:
         assert abs(kept - 0.3 * count) < 6 * (count * 0.3 * 0.7) ** 0.5
         assert tele_store.rows("""SELECT count(*) FROM (SELECT trace_id FROM events WHERE trace_id IS NOT NULL
             GROUP BY 1 HAVING count(*) <> 3)""") == [(0,)]
-        assert life(tele_store) == ["started", "stopped"]
+        assert life(tele_store) == ["started", "sampled", "stopped"]
         assert tele_store.rows("SELECT sampling_rate FROM runs") == [(0.3,)]
         assert tele.analyze("e", store=tele_store.path).sampling_rate == 0.3
 
@@ -248,3 +268,13 @@ class TestSampling:
             pass
         tele.event("mark")
         assert tele_store.rows("SELECT name FROM events") == [("mark",)]
+
+
+def test_a_run_tells_its_environment_and_not_its_host(tele_store):
+    with tele.experiment("e"):
+        pass
+    [(text,)] = tele_store.rows("SELECT environment FROM runs")
+    facts = json.loads(text)
+    assert facts["packages"]["duckdb"] == importlib.metadata.version("duckdb")
+    assert facts["python"] == platform.python_version()
+    assert "host" not in facts

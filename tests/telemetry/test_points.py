@@ -48,7 +48,9 @@ class TestMetric:
     )
     def test_a_number_is_the_value(self, tele_store, value, expected):
         tele.metric("m", value, unit="ms", step=3)
-        assert tele_store.rows("SELECT kind, name, value, unit, step FROM events") == [("metric", "m", expected, "ms", 3)]
+        assert tele_store.rows("SELECT kind, name, value, unit, step FROM events") == [
+            ("metric", "m", expected, "ms", 3)
+        ]
 
     @pytest.mark.parametrize(
         ("value", "kept"),

@@ -18,7 +18,7 @@ from tele.testing import temporary_store
 
 @pytest.fixture(autouse=True)
 def not_warned_yet(monkeypatch):
-    monkeypatch.setattr(process, "_warned", set())
+    monkeypatch.setattr(process, "warned", set())
 
 
 def work(count=5):

@@ -67,9 +67,9 @@ assert dict(os.environ) == before
     with tele.experiment("é, b", "c"), tele.span("parent", item_id="i") as parent:
         environ = {**os.environ, **tele.propagate()}
         subprocess.run([sys.executable, "-c", script, str(tele_store.path)], env=environ, check=True, timeout=60)
-    assert tele_store.rows("SELECT trace_id, parent_id, experiment, condition, item_id FROM events WHERE name = 'child'") == [
-        (parent.trace_id, parent.span_id, "é, b", "c", "i")
-    ]
+    assert tele_store.rows(
+        "SELECT trace_id, parent_id, experiment, condition, item_id FROM events WHERE name = 'child'"
+    ) == [(parent.trace_id, parent.span_id, "é, b", "c", "i")]
     assert tele_store.rows("SELECT count(DISTINCT run_id) FROM events") == [(1,)]
 
 
@@ -136,7 +136,9 @@ def test_baggage_of_others_beside_ours_and_properties_are_passed_over(tele_store
     assert tele_store.rows("SELECT experiment, seed FROM events") == [("e, x", 4)]
 
 
-@pytest.mark.parametrize("baggage", ["tele.condition=%FF%FE", "tele.condition=%00", "tele.condition=" + "%41" * 100_000])
+@pytest.mark.parametrize(
+    "baggage", ["tele.condition=%FF%FE", "tele.condition=%00", "tele.condition=" + "%41" * 100_000]
+)
 def test_odd_values_are_text(tele_store, baggage):
     with tele.attach({"BAGGAGE": baggage}), tele.span("s"):
         pass

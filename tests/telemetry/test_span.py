@@ -159,7 +159,9 @@ class TestColumns:
 
     def test_numbers_of_numpy_fit(self, tele_store):
         np = pytest.importorskip("numpy")
-        with tele.span("s", seed=np.int64(3), ttft_ms=np.float32(0.5), success=np.bool_(False), input_tokens=np.int32(7)):
+        with tele.span(
+            "s", seed=np.int64(3), ttft_ms=np.float32(0.5), success=np.bool_(False), input_tokens=np.int32(7)
+        ):
             pass
         assert tele_store.rows("SELECT seed, ttft_ms, success, input_tokens FROM events") == [(3, 0.5, False, 7)]
 
@@ -475,15 +477,14 @@ class TestOpen:
         assert [row[:2] for row in self.state(tele_store)] == [("done", "ok"), ("outer", "ok")]
 
     def test_a_young_span_writes_no_start(self):
-        with temporary_store(frozen=True) as store:
-            with tele.span("s"):
-                store.clock.advance(0.099)
-                ticker.tick()
-                tele.event("e")
-                assert store.rows("SELECT name FROM events") == [("e",)]
-                store.clock.advance(0.001)
-                ticker.tick()
-                assert store.rows("SELECT name FROM events ORDER BY name") == [("e",), ("s",)]
+        with temporary_store(frozen=True) as store, tele.span("s"):
+            store.clock.advance(0.099)
+            ticker.tick()
+            tele.event("e")
+            assert store.rows("SELECT name FROM events") == [("e",)]
+            store.clock.advance(0.001)
+            ticker.tick()
+            assert store.rows("SELECT name FROM events ORDER BY name") == [("e",), ("s",)]
 
     def test_the_thread_does_it_by_itself(self, tele_store):
         with tele.span("s"):

@@ -75,7 +75,9 @@ class TestShape:
             return n if n == 0 else f(n - 1)
 
         f(3)
-        rows = tele_store.rows("SELECT count(*), count(DISTINCT span_id), count(DISTINCT event_id), count(parent_id) FROM spans")
+        rows = tele_store.rows(
+            "SELECT count(*), count(DISTINCT span_id), count(DISTINCT event_id), count(parent_id) FROM spans"
+        )
         assert rows == [(4, 4, 4, 3)]
 
     def test_a_partial_and_a_builtin_can_be_wrapped(self, tele_store):
@@ -168,7 +170,9 @@ class TestGenerators:
                     yield n
 
         list(zip(g("a"), g("b"), strict=True))
-        parents = tele_store.rows("SELECT left(name, 1), count(DISTINCT parent_id), count(*) FROM spans WHERE name <> 'g' GROUP BY 1 ORDER BY 1")
+        parents = tele_store.rows(
+            "SELECT name[1], count(DISTINCT parent_id), count(*) FROM spans WHERE name <> 'g' GROUP BY 1 ORDER BY 1"
+        )
         assert parents == [("a", 1, 3), ("b", 1, 3)]
         assert tele_store.rows("SELECT count(DISTINCT parent_id) FROM spans WHERE name <> 'g'") == [(2,)]
 
@@ -340,7 +344,9 @@ class TestAsyncGenerators:
             assert tele.current_span() is None
 
         asyncio.run(main())
-        rows = tele_store.rows("SELECT left(name, 1), count(DISTINCT parent_id) FROM spans WHERE name <> 'g' GROUP BY 1 ORDER BY 1")
+        rows = tele_store.rows(
+            "SELECT left(name, 1), count(DISTINCT parent_id) FROM spans WHERE name <> 'g' GROUP BY 1 ORDER BY 1"
+        )
         assert rows == [("a", 1), ("b", 1)]
         assert tele_store.rows("SELECT count(*) FROM spans WHERE status = 'ok'") == [(8,)]
 

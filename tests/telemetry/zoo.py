@@ -158,7 +158,7 @@ def zoo():
         "generator": generator(),
         "cyclic": cyclic(),
         "deep": deep(),
-        "keys": {1: "int", "1": "str", None: "none", True: "bool", (1, 2): "tuple", 2.5: "float"},
+        "keys": {1: "int", "1": "str", None: "none", False: "bool", (1, 2): "tuple", 2.5: "float"},
         "surrogate_key": {"\ud800": 1},
         "raising_key": {"a": 1, "b": {RaisingKey("a"): 2}},
         "long_key": {"k" * 100_000: 1},
