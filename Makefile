@@ -9,10 +9,10 @@ demo: $(VENV)/.installed
 	$(BIN)/tele demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q -n 2 -m "not long"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not long"
 
 test-full: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -39,7 +39,7 @@ wheel-test: $(VENV)/.installed-dev
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/pip install --quiet "$$(ls dist/*.whl)[dev]"
 	cp -r tests README.md docs benchmarks examples pyproject.toml build/wheel/
-	cd build/wheel && TELE_FIXTURES="$${TELE_FIXTURES:-$(CURDIR)/../shared/fixtures}" venv/bin/python -m pytest -q -n 2 -m "not long and not source"
+	cd build/wheel && TELE_FIXTURES="$${TELE_FIXTURES:-$(CURDIR)/../shared/fixtures}" venv/bin/python -m pytest -q -n 2 --dist loadfile -m "not long and not source"
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -143,8 +143,8 @@ class Store:
             con.executemany("INSERT INTO liveness VALUES (?, ?, ?)", alive)
         self._read_tails()
         con.execute(f"CREATE VIEW events_raw AS {self._raw()}")
-        found = con.execute(f"SELECT count(*) FROM tail WHERE name = '{AMENDED}'").fetchone()
-        amended = self.state.amendments or (found and found[0])
+        [(found,)] = con.execute(f"SELECT count(*) FROM tail WHERE name = '{AMENDED}'").fetchall()
+        amended = self.state.amendments or found
         con.execute(f"CREATE VIEW events AS {amended_view(con) if amended else 'FROM events_raw'}")
         self._undefined = view_sql()
 
@@ -185,8 +185,7 @@ class Store:
             SELECT * FROM read WHERE status IS DISTINCT FROM 'open'
             UNION ALL SELECT unnest(r) FROM ({starts}) WHERE r.event_id NOT IN ({ends})""")
         self._con.execute("DROP TABLE read")
-        rows = self._con.execute("SELECT count(*) FROM tail").fetchone()
-        self._tail_rows = rows[0] if rows else 0
+        [(self._tail_rows,)] = self._con.execute("SELECT count(*) FROM tail").fetchall()
 
     def _batches(self) -> Iterator[tuple[int, list[tuple[str, list[bytes]]]]]:
         """Lines of about 32 MB at a time, by schema version."""

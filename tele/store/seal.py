@@ -109,7 +109,7 @@ def _entry(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, tails: 
     segments = [write(con, layout, "ended", experiment, by_writer) for experiment, by_writer in ranges.items()]
     opened = _still_open(con, tails)
     closed = con.execute("SELECT event_id FROM ended WHERE kind = 'span'").fetchall() if state.opened else []
-    amendments = con.execute("SELECT count(*) FROM ended WHERE name = 'tele.amended' AND kind = 'event'").fetchone()
+    amendments = con.execute("SELECT count(*) FROM ended WHERE name = 'tele.amended' AND kind = 'event'").fetchall()
     return Entry(
         reason="seal",
         time_ns=time.time_ns(),
@@ -117,7 +117,7 @@ def _entry(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, tails: 
         journals={tail.header.writer: _sealed(state, tail) for tail in tails},
         opened=opened,
         ended=sorted({event for (event,) in closed} & state.opened.keys()),
-        amendments=amendments[0] if amendments else 0,
+        amendments=amendments[0][0],
     )
 
 

@@ -52,8 +52,8 @@ def write(
         f"""SELECT count(*), min(start_ns), max(start_ns), min(trace_id), max(trace_id)
             FROM {table} WHERE experiment_id = $id""",
         {"id": experiment_id},
-    ).fetchone()
-    count, low, high, first, last = facts or (0, None, None, None, None)
+    ).fetchall()
+    count, low, high, first, last = facts[0]
     relative = str(path.relative_to(layout.root))
     return Segment(relative, experiment_id, count, size, digest, SCHEMA_VERSION, low, high, first, last, ranges)
 

@@ -30,9 +30,12 @@ def memory():
     return module
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A Chromium, or a skip where there is none."""
+    """A Chromium, or a skip where there is none.
+
+    It goes with its module: playwright keeps an event loop running in the thread, where other tests run their own.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}; set CHROMIUM to one")

@@ -7,7 +7,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tele.store.journal import Journal
@@ -78,7 +78,7 @@ def read(folder: Path) -> dict[str, dict]:
     return {row[0]: dict(zip(columns.split(", "), row, strict=True)) for row in rows}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ROWS)
 def test_reading_what_was_written_gives_it_back(rows):
     with tempfile.TemporaryDirectory() as folder:
@@ -97,7 +97,7 @@ def test_reading_what_was_written_gives_it_back(rows):
             assert json.loads(back["input"]) == one["input"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ROWS, st.integers(0, 2**32), st.integers(0, 12))
 def test_sealing_at_any_point_and_the_order_of_arrival_change_no_answer(rows, seed, cut):
     records = [record(number, row) for number, row in enumerate(rows)]

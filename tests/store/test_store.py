@@ -287,6 +287,18 @@ class TestSeal:
         with open_store(layout.root) as store:
             assert store.rows("SELECT status, end_ns FROM events WHERE name = 'long'") == [("ok", 9)]
 
+    def test_a_long_journal_is_sealed_in_several_steps_and_read_in_several(self, layout, monkeypatch):
+        journal = Journal(layout)
+        for number in range(300):
+            journal.append(span(number, text="x" * 200))
+        monkeypatch.setattr("tele.store.reader._CHUNK_BYTES", 10_000)
+        assert len(names(layout.root)) == 300
+        monkeypatch.setattr("tele.store.seal.BATCH_BYTES", 10_000)
+        report = seal(layout)
+        assert report.rows == 300
+        assert report.segments == load(layout).n > 5
+        assert len(names(layout.root)) == 300
+
     def test_sealing_twice_does_nothing_the_second_time(self, layout):
         journal = Journal(layout)
         journal.append(span(1))

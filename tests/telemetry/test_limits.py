@@ -46,13 +46,13 @@ class TestAtTheLimit:
     def test_a_body_is_a_blob_only_above_it(self, width, over):
         text = text_of(BODY_BYTES + over - 2, width)  # two quotes are part of the JSON text
         kept = Kept()
-        found = cap({"output": text}, kept, b"k")["output"]
+        found = cap({"output": text}, kept, b"k")
         if over <= 0:
-            assert (found, kept) == (text, {})
+            assert (found, kept) == ({"output": text}, {})
         else:
             body = json.dumps(text, ensure_ascii=False).encode()
             name = hashlib.sha256(body).hexdigest()
-            assert (found, kept) == ({"$blob": name, "length": BODY_BYTES + 1}, {name: body})
+            assert (found, kept) == ({"blobs": {"output": name}}, {name: body})
 
     def test_a_string_is_cut_only_above_it_and_on_a_character(self, width, over, monkeypatch):
         monkeypatch.setattr(limits, "CUT_BYTES", 50_000)
