@@ -94,16 +94,20 @@ class Journal:
             self._busy = True
             try:
                 self._put(body)
-                while self._waiting:
-                    self._put(self._waiting.popleft())
+                if self._waiting:
+                    self._put_waiting()
             finally:
                 self._busy = False
+
+    def _put_waiting(self) -> None:
+        while self._waiting:
+            self._put(self._waiting.popleft())
 
     def _put(self, body: bytes) -> None:
         if self._fd < 0 and not self._open():
             return
-        line = b'%b,"seq":%d' % (body, self._seq)
-        line = b'%b,"crc":"%08x"}\n' % (line, crc32(line))
+        content = b'%b,"seq":%d' % (body, self._seq)
+        line = b'%b,"crc":"%08x"}\n' % (content, crc32(content))
         try:
             if self.mode == "buffered":
                 self._keep(line)

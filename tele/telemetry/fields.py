@@ -50,6 +50,11 @@ def fill(record: dict[str, Any], fields: dict[str, Any], attributes: dict[str, A
     `user.<name>`. Columns that records inherit are the scope's to hold and are passed over. Returns whether the
     attributes are known to be scalars under keys that name no secret.
     """
+    if not fields:
+        if not attributes:
+            return True
+        record["attributes"] = attributes
+        return _clean(tuple(attributes)) and _SCALARS.issuperset(map(type, attributes.values()))
     plan = _plans.get(tuple(fields)) or _planned(tuple(fields))
     for key, kind in plan.columns:
         value = fields[key]

@@ -233,7 +233,9 @@ def inherited(fields: dict[str, Any]) -> dict[str, Any]:
 
 def copied(attributes: object) -> dict[str, Any]:
     """`attributes` as a dict of its own; what is no mapping is kept under a name of tele's."""
-    return dict(attributes) if isinstance(attributes, Mapping) else {"user.attributes": attributes}
+    if type(attributes) is dict or isinstance(attributes, Mapping):
+        return dict(attributes)
+    return {"user.attributes": attributes}
 
 
 def _failure(record: dict[str, Any], error: BaseException) -> dict[str, Any]:
