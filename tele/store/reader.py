@@ -84,10 +84,9 @@ class Store:
         self._define(query)
         try:
             statements = self._con.extract_statements(query)
-            if len(statements) != 1 or statements[0].type not in (
-                duckdb.StatementType.SELECT,
-                duckdb.StatementType.EXPLAIN,
-            ):
+            # A PIVOT is MULTI: DuckDB first finds the values that become columns.
+            kinds = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)
+            if len(statements) != 1 or statements[0].type not in kinds:
                 raise BadQuery("The store is read-only: give one SELECT statement.")
             return self._con.sql(query)
         except duckdb.Error as error:
