@@ -50,12 +50,26 @@ def fill(record: dict[str, Any], fields: dict[str, Any], attributes: dict[str, A
     `user.<name>`. Columns that records inherit are the scope's to hold and are passed over. Returns whether the
     attributes are known to be scalars under keys that name no secret.
     """
-    if not fields:
-        if not attributes:
-            return True
-        record["attributes"] = attributes
-        return _clean(tuple(attributes)) and _SCALARS.issuperset(map(type, attributes.values()))
-    plan = _plans.get(tuple(fields)) or _planned(tuple(fields))
+    if fields:
+        plan = _plans.get(tuple(fields)) or _planned(tuple(fields))
+        attributes = _columns(record, fields, attributes, plan)
+        own = {name: fields[key] for key, name in plan.attributes}
+        if attributes:
+            own = attributes | own if own else attributes
+        known = plan.clean
+    else:
+        own, known = attributes or {}, True
+    if not own:
+        return True
+    record["attributes"] = own
+    known = known and (not attributes or _clean(tuple(attributes)))
+    return known and _SCALARS.issuperset(map(type, own.values()))
+
+
+def _columns(
+    record: dict[str, Any], fields: dict[str, Any], attributes: dict[str, Any] | None, plan: _Plan
+) -> dict[str, Any] | None:
+    """Fill the columns that `fields` name; return the attributes with what does not fit among them."""
     for key, kind in plan.columns:
         value = fields[key]
         if type(value) is kind and (kind is str or kind is bool or _holds(kind, value)):
@@ -67,14 +81,7 @@ def fill(record: dict[str, Any], fields: dict[str, Any], attributes: dict[str, A
     for key in plan.inherited:
         if fields[key] is not None and fit(key, fields[key]) is None:
             attributes = {**(attributes or {}), f"user.{key}": fields[key]}
-    own = {name: fields[key] for key, name in plan.attributes}
-    if attributes:
-        own = attributes | own if own else attributes
-    if not own:
-        return True
-    record["attributes"] = own
-    clean = plan.clean and (not attributes or _clean(tuple(attributes)))
-    return clean and _SCALARS.issuperset(map(type, own.values()))
+    return attributes
 
 
 def _clean(keys: tuple[Any, ...]) -> bool:
