@@ -5,14 +5,21 @@ An experiment is an append-only log of events. Spans, chains, metrics, reports a
 
 from typing import TYPE_CHECKING, Any
 
-from tele.telemetry.experiment import experiment
-from tele.telemetry.points import event, metric, score
-from tele.telemetry.process import configure, dropped, flush
-from tele.telemetry.propagate import attach, from_environment, propagate
-from tele.telemetry.span import current_span, span
-
 if TYPE_CHECKING:
     from tele.face import analyze, open, view  # noqa: A004  # `tele.open` is the name that users expect
+    from tele.telemetry import (
+        attach,
+        configure,
+        current_span,
+        dropped,
+        event,
+        experiment,
+        flush,
+        metric,
+        propagate,
+        score,
+        span,
+    )
     from tele.trace import Chain, parse_chain, record_chain
 
 __all__ = [
@@ -37,17 +44,18 @@ __all__ = [
 
 _FACE = dict.fromkeys(("analyze", "open", "view"), "tele.face")
 _TRACE = dict.fromkeys(("Chain", "parse_chain", "record_chain"), "tele.trace")
-_LATER = _FACE | _TRACE
+_ROOMS = dict.fromkeys(__all__, "tele.telemetry") | _FACE | _TRACE
 
 
 def __getattr__(name: str) -> Any:
-    """Import what only readers need when it is first asked for: recording stays light."""
-    if name not in _LATER:
+    """Import a room when something of it is first asked for: the command reads without what records, and back."""
+    if name not in _ROOMS:
         raise AttributeError(f"module 'tele' has no attribute {name!r}")
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    value = globals()[name] = getattr(import_module(_ROOMS[name]), name)
     return value
 
 
-from_environment()
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -23,7 +23,7 @@ __all__ = ["ROW_GROUP", "verify", "write"]
 
 ROW_GROUP = 122_880
 _EXPERIMENT_ID = re.compile(r"e[0-9a-f]{20}")
-_OPTIONS = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE {ROW_GROUP}"
+_OPTIONS = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 2, ROW_GROUP_SIZE {ROW_GROUP}"
 
 
 def write(

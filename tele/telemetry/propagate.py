@@ -58,7 +58,7 @@ def attach(carrier: Mapping[str, str]) -> Iterator[None]:
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> None:
-    """Begin where the parent process was, when it said so. Called once, when tele is imported."""
+    """Begin where the parent process was, when it said so."""
     node = _node({key: environ[key] for key in ("TRACEPARENT", "BAGGAGE") if key in environ})
     if node is not OUTSIDE:
         here.set(node)
@@ -109,3 +109,6 @@ def _unquoted(value: str) -> str:
         return unquote(value, errors="surrogatepass")
     except UnicodeDecodeError:
         return unquote(value, errors="replace")
+
+
+from_environment()
