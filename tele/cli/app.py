@@ -38,7 +38,9 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except TeleError as error:
-        print(f"tele: {error}", file=sys.stderr)
+        from tele.cli.output import safe
+
+        print(f"tele: {safe(str(error))}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -115,6 +116,9 @@ def _batches(relation: duckdb.DuckDBPyRelation) -> Iterator[list[dict[str, Any]]
 
     from tele.errors import BadQuery
 
+    names = relation.columns
+    if len(set(names)) < len(names):
+        raise BadInput(f"Two columns bear one name; give each its own with AS: {', '.join(names)}.")
     try:
         for batch in relation.to_arrow_reader(_BATCH):
             yield batch.to_pylist()
@@ -131,7 +135,7 @@ def _write_table(relation: duckdb.DuckDBPyRelation, out: TextIO) -> None:
     for batch in _regrouped(_batches(relation)):
         rows = [[cell(value) for value in row.values()] for row in batch]
         if not widths:
-            numeric = [all(isinstance(row[name], (int, float, type(None))) for row in batch) for name in names]
+            numeric = [all(isinstance(row[name], (int, float, Decimal, type(None))) for row in batch) for name in names]
             widths = [min(_WIDEST, max(map(len, column))) for column in zip(names, *rows, strict=True)]
             out.write(
                 "  ".join(_fit(name, w, n) for name, w, n in zip(names, widths, numeric, strict=True)).rstrip() + "\n"
@@ -182,9 +186,16 @@ def _write_json(relation: duckdb.DuckDBPyRelation, out: TextIO) -> None:
     before = "[\n"
     for batch in _batches(relation):
         for row in batch:
-            out.write(before + orjson.dumps(row, default=str).decode())
+            out.write(before + orjson.dumps(row, default=_json_value).decode())
             before = ",\n"
     out.write("\n]\n" if before == ",\n" else "[]\n")
+
+
+def _json_value(value: object) -> object:
+    if isinstance(value, Decimal):  # sums of integers are 128 bits wide
+        whole = value == value.to_integral_value() and abs(value) < 2**63
+        return int(value) if whole else float(value)
+    return str(value)
 
 
 def _write_parquet(relation: duckdb.DuckDBPyRelation, output: Path | None) -> None:

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tele.cli.output import safe
 from tele.errors import StoreBusy, StoreNotWritable, UnknownExperiment
+from tele.store.schema import quoted
 
 if TYPE_CHECKING:
     from tele.store.reader import Store
@@ -42,8 +44,8 @@ def known_experiment(store: Store, name: str) -> str:
     names = [found for (found,) in store.rows("SELECT experiment FROM experiments")]
     if name not in names:
         raise UnknownExperiment(name, difflib.get_close_matches(name, names, 3))
-    return "'" + name.replace("'", "''") + "'"
+    return quoted(name)
 
 
 def _say(sentence: str) -> None:
-    print(f"tele: {sentence}", file=sys.stderr)
+    print(f"tele: {safe(sentence)}", file=sys.stderr)

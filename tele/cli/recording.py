@@ -87,6 +87,7 @@ def seal(
     """
     import os
 
+    from tele.cli.output import safe
     from tele.store.layout import open_layout
     from tele.store.seal import seal as run_seal
 
@@ -94,7 +95,7 @@ def seal(
         os.nice(10)
     report = run_seal(open_layout(store), wait=wait)
     for line in report.damage:
-        print(f"tele: {line}", file=sys.stderr)
+        print(f"tele: {safe(line)}", file=sys.stderr)
     if not quiet:
         print(f"Sealed {report.rows:,} rows into {report.segments} segments; {report.open} spans are still open.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,7 @@ def tail(store: Path | None, experiment: str | None, lines: int, *, follow: bool
         for record in _new(layout, positions):
             if experiment is None or record.get("experiment") == experiment:
                 write_line(_line(record))
+        sys.stdout.flush()  # a pipe's reader waits for it
         time.sleep(_POLL_SECONDS)
 
 

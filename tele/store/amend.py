@@ -37,7 +37,7 @@ def amended_view(con: duckdb.DuckDBPyConnection) -> str:
     con.execute(f"CREATE OR REPLACE TEMP TABLE resolved AS {_RESOLVED}")
     con.execute("DROP TABLE written")
     names = [name for (name,) in con.execute('SELECT DISTINCT "column" FROM resolved ORDER BY 1').fetchall()]
-    columns = [BY_NAME[name] for name in names if name in BY_NAME]
+    columns = [BY_NAME[name] for name in names if name in BY_NAME and name != "attributes"]
     others = ", ".join(f"'{c.name}'" for c in columns) or "''"
     picks = [f"""any_value(value) FILTER ("column" = '{c.name}') AS "{c.name}" """ for c in columns]
     con.execute(f"""
@@ -59,7 +59,9 @@ def _selected(column: Column, amended: set[str]) -> str:
     if name not in amended:
         return f'e."{name}"'
     value = f'a."{name}"::VARCHAR' if column.json else _typed(column)
-    return f'CASE WHEN a."{name}" IS NULL THEN e."{name}" ELSE {value} END AS "{name}"'
+    # A value that does not fit its column corrects nothing; a JSON null takes the value away.
+    kept = f"""CASE WHEN a."{name}"::VARCHAR = 'null' THEN NULL ELSE coalesce({value}, e."{name}") END"""
+    return f'CASE WHEN a."{name}" IS NULL THEN e."{name}" ELSE {kept} END AS "{name}"'
 
 
 def _typed(column: Column) -> str:

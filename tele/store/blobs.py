@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 
 from tele.errors import DamagedFile, UnknownTarget
+from tele.store.layout import fsync_folder
 
 __all__ = ["get", "put"]
 
@@ -32,6 +33,9 @@ def put(folder: Path, body: bytes, *, durable: bool = False) -> str:
         if durable:
             os.fsync(fd)
         temporary.rename(path)
+        if durable:
+            fsync_folder(path.parent)
+            fsync_folder(folder)
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -25,7 +25,7 @@ from tele.store.columns import SCHEMA_VERSION
 from tele.store.layout import Layout, fsync_folder
 from tele.store.line import finish
 
-__all__ = ["Durability", "Journal", "durability", "machine_id"]
+__all__ = ["Durability", "Journal", "durability", "flush_all", "machine_id"]
 
 Durability = Literal["process", "fsync", "buffered"]
 """`process`: in write(2) before the call returns; `fsync`: on the disk; `buffered`: within 250 ms."""
@@ -61,9 +61,13 @@ class Journal:
     `append` takes a JSON object as bytes without its last brace. What could not be written is in `dropped`, by reason.
     """
 
-    def __init__(self, layout: Layout, mode: Durability = "process") -> None:
+    def __init__(self, layout: Layout, mode: Durability = "process", dropped: Counter[str] | None = None) -> None:
+        """Take the store; `dropped` counts the losses of a process across its journals. Nothing is opened yet."""
         self.layout = layout
         self.mode = mode
+        self.dropped: Counter[str] = Counter() if dropped is None else dropped
+        self._told: Counter[str] = Counter()
+        self._millisecond = 0
         self._begin_process()
         _journals.add(self)
 
@@ -76,8 +80,6 @@ class Journal:
         self._busy = False
         self._waiting: deque[bytes] = deque()
         self._buffer = bytearray()
-        self.dropped: Counter[str] = Counter()
-        self._told: Counter[str] = Counter()
         self.events = 0
         self.bytes = 0
         self._flusher: threading.Thread | None = None
@@ -144,24 +146,26 @@ class Journal:
             os.fdatasync(self._fd)
 
     def _write_buffer(self) -> None:
-        lines = self._buffer.count(b"\n")
+        data, self._buffer = self._buffer, bytearray()  # first: an interrupt must not have it written twice
+        lines = data.count(b"\n")
         try:
-            written = os.write(self._fd, self._buffer) if self._fd >= 0 else 0
+            written = os.write(self._fd, data) if self._fd >= 0 else 0
         except OSError as error:
             self._end(error.strerror or str(error), lines)
             return
-        if written != len(self._buffer):
-            whole = self._buffer.count(b"\n", 0, written)
-            self._end(f"short write ({written} of {len(self._buffer)} bytes)", lines - whole)
+        if written != len(data):
+            whole = data.count(b"\n", 0, written)
+            self._end(f"short write ({written} of {len(data)} bytes)", lines - whole)
             return
         self.bytes += written
-        self._buffer.clear()
 
     # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _open(self) -> bool:
         """Begin a file: made under a temporary name and locked, so that nobody sees it unlocked or without header."""
-        writer = f"w{time.time_ns() // 1_000_000:012x}{secrets.token_hex(4)}"
+        # One process's files sort in the order in which it wrote them, whatever its clock does.
+        self._millisecond = max(time.time_ns() // 1_000_000, self._millisecond + 1)
+        writer = f"w{self._millisecond:012x}{secrets.token_hex(4)}"
         path = self.layout.journals / f"{writer}.jsonl"
         temporary = self.layout.journals / f".{writer}.new"
         fd = -1
@@ -200,10 +204,7 @@ class Journal:
         lines = [_body(header)]
         told = self.dropped.copy()
         if lost := told - self._told:
-            now = time.time_ns()
-            event_id = f"{now // 1_000_000:012x}7{secrets.token_hex(2)[:3]}8{secrets.token_hex(8)[:15]}"
-            facts = {"event_id": event_id, "kind": "event", "name": "tele.dropped", "start_ns": now, "status": "error"}
-            lines.append(_body({**facts, "attributes": {"count": lost.total(), "why": dict(lost)}}))
+            lines.append(_loss(lost))
         return b"".join(finish(line, seq) for seq, line in enumerate(lines)), told, len(lines)
 
     def _end(self, why: str, lost: int) -> None:
@@ -222,8 +223,21 @@ class Journal:
     def flush(self) -> None:
         """Hand every record to write(2), and in mode `fsync` to the disk."""
         with self._lock:
-            if self._buffer and not self._busy:
+            if self._busy:
+                return
+            self._put_waiting()
+            if self._buffer:
                 self._write_buffer()
+
+    def check(self) -> None:
+        """Tell of what was lost; notice that the file was removed under us: what it held is lost, a new one begins."""
+        with self._lock:
+            if self._fd >= 0 and not self._busy and os.fstat(self._fd).st_nlink == 0:
+                self.flush()
+                self._end("the journal's file was removed", self._seq - 1)
+            if self._fd >= 0 and not self._busy and (lost := self.dropped - self._told):
+                self._told = self.dropped.copy()
+                self._put(_loss(lost))
 
     def close(self) -> None:
         """Flush and finish the file; a later `append` begins a new one."""
@@ -248,10 +262,27 @@ class Journal:
             self.flush()
 
     def _in_child(self) -> None:
+        self.dropped.clear()  # the parent tells of its own
+        self._told = Counter()
         inherited = self._fd
         self._begin_process()
         if inherited >= 0:
             os.close(inherited)  # only our copy: the parent's keeps the lock
+
+
+def flush_all() -> None:
+    """Flush every journal of this process."""
+    for journal in tuple(_journals):
+        journal.check()
+        journal.flush()
+
+
+def _loss(lost: Counter[str]) -> bytes:
+    """The event that says what was lost, by reason."""
+    now = time.time_ns()
+    event_id = f"{now // 1_000_000:012x}7{secrets.token_hex(2)[:3]}8{secrets.token_hex(8)[:15]}"
+    facts = {"event_id": event_id, "kind": "event", "name": "tele.dropped", "start_ns": now, "status": "error"}
+    return _body({**facts, "attributes": {"count": lost.total(), "why": dict(lost)}})
 
 
 def _body(facts: dict[str, object]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from tele.store.layout import Layout, network_filesystem
 from tele.store.line import Damage, Scan, scan
 from tele.store.manifest import Sealed
 
-__all__ = ["SILENT_SECONDS", "Header", "Tail", "headers", "liveness", "read_tail"]
+__all__ = ["SILENT_SECONDS", "Header", "Tail", "dead", "headers", "liveness", "read_tail", "size_of"]
 
 SILENT_SECONDS = 600
 _HEADER_BYTES = 4096
+_NAME = re.compile(r"w[0-9a-f]+\.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,13 @@ class Tail:
     header: Header
     scan: Scan
 
+    def closed(self) -> Tail:
+        """The same with its torn end as damage: its writer is dead, the line will not be finished."""
+        found = self.scan
+        torn = Damage(found.end, found.torn, "a line was being written when the process died")
+        end = found.end + found.torn
+        return Tail(self.header, Scan(found.lines, found.first, found.next, end, 0, [*found.damage, torn]))
+
 
 def headers(layout: Layout) -> Iterator[Header]:
     """Headers of all journals, in order of their names; raises NewerFormat."""
@@ -58,7 +67,7 @@ def headers(layout: Layout) -> Iterator[Header]:
     except FileNotFoundError:
         return
     for name in names:
-        if name.endswith(".jsonl") and not name.startswith("."):
+        if _NAME.fullmatch(name):
             with contextlib.suppress(FileNotFoundError):  # forgotten since it was listed
                 yield _header(layout, layout.journals / name)
 
@@ -70,17 +79,20 @@ def _header(layout: Layout, path: Path) -> Header:
     lines = scan(first).lines
     if not lines:
         return Header(path, writer, "", SCHEMA_VERSION, "", "its first line is damaged")
-    facts = orjson.loads(lines[0])
-    if facts.get("tele") != "journal":
-        return Header(path, writer, "", SCHEMA_VERSION, "", "it does not begin with a journal's first line")
-    if facts["version"] > SCHEMA_VERSION:
-        raise NewerFormat(path, facts["version"], SCHEMA_VERSION)
+    try:
+        facts = orjson.loads(lines[0])
+        kind, version, store = facts["tele"], int(facts["version"]), facts["store"]
+        named, process, machine = str(facts["writer"]), str(facts["process"]), str(facts["machine"])
+    except (ValueError, KeyError, TypeError):
+        return Header(path, writer, "?", SCHEMA_VERSION, "", "its first line is not a journal's")
+    if version > SCHEMA_VERSION:
+        raise NewerFormat(path, version, SCHEMA_VERSION)
     fault = ""
-    if facts["store"] != layout.id:
+    if kind != "journal" or store != layout.id:
         fault = "it belongs to another store"
-    elif facts["writer"] != writer:
-        fault = f"it is the journal of writer {facts['writer']}"
-    return Header(path, writer, facts["process"], facts["version"], facts["machine"], fault)
+    elif named != writer:
+        fault = f"it is the journal of writer {named}"
+    return Header(path, writer, process, version, machine, fault)
 
 
 def read_tail(header: Header, sealed: Sealed | None, limit: int = -1) -> Tail:
@@ -88,14 +100,18 @@ def read_tail(header: Header, sealed: Sealed | None, limit: int = -1) -> Tail:
     offset, due = (sealed.offset, sealed.next) if sealed else (0, 0)
     if header.foreign:
         return Tail(header, Scan([], due, due, offset, 0, [Damage(0, 0, header.fault)]))
-    with header.path.open("rb") as file:
+    try:
+        file = header.path.open("rb")
+    except FileNotFoundError:  # forgotten since it was listed: it was sealed whole before we began
+        return Tail(header, Scan([], due, due, offset, 0, []))
+    with file:
         size = os.fstat(file.fileno()).st_size
         if size < offset:
             found = Damage(size, offset - size, f"it was cut to {size} bytes after {offset} were sealed")
             return Tail(header, Scan([], due, due, size, 0, [found]))
         file.seek(offset)
         data = file.read(limit)
-        while limit > 0 and b"\n" not in data and (more := file.read(limit)):
+        while limit > 0 and b"\n" not in data and (more := file.read(max(limit, 1 << 20))):
             data += more
     found_lines = scan(data, offset=offset, expected=due)
     if found_lines.lines and found_lines.first == 0:
@@ -109,20 +125,29 @@ def liveness(layout: Layout) -> list[tuple[str, str, str]]:
     A live process holds the lock of its journal. Where a lock says nothing (another machine's process, a network file
     system), a journal written within ten minutes is `alive` and an older one `silent`.
     """
-    here = machine_id(layout)
-    shared = network_filesystem(layout.root) is not None
-    return [
-        (h.writer, h.process, _state(h.path, trust=not shared and h.machine in (here, ""))) for h in headers(layout)
-    ]
+    return [(header.writer, header.process, _state(layout, header)) for header in headers(layout)]
 
 
-def _state(path: Path, *, trust: bool) -> str:
+def dead(layout: Layout, header: Header) -> bool:
+    """Whether the writer is known to be dead: nobody holds the lock, and the lock can be trusted."""
+    return _state(layout, header) == "dead"
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a journal; 0 where it was forgotten."""
     try:
-        if locked(path):
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _state(layout: Layout, header: Header) -> str:
+    try:
+        if locked(header.path):
             return "alive"
-        if trust:
+        if network_filesystem(layout.root) is None and header.machine in (machine_id(layout), ""):
             return "dead"
-        return "alive" if time.time() - path.stat().st_mtime < SILENT_SECONDS else "silent"
+        return "alive" if time.time() - header.path.stat().st_mtime < SILENT_SECONDS else "silent"
     except FileNotFoundError:
         return "dead"
 

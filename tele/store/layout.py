@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tele.errors import ForeignStore, NewerFormat, NoStore, StoreNotWritable
 
@@ -21,6 +23,7 @@ FORMAT = 1
 FOLDER = ".tele"
 _PARTS = ("journal", "segments", "manifest", "blobs", "quarantine")
 _OURS = frozenset({*_PARTS, "store.json", "lease", "ingest"})
+_ID, _KEY = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{64}")
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"})
 
 
@@ -75,7 +78,7 @@ def open_layout(path: Path | str | None = None) -> Layout:
 
     Raises NoStore, ForeignStore or NewerFormat.
     """
-    root = find(path)
+    root = _absolute(find(path))
     marker = root / "store.json"
     try:
         facts = json.loads(marker.read_bytes())
@@ -84,7 +87,7 @@ def open_layout(path: Path | str | None = None) -> Layout:
         if root.is_dir() and any(name not in _OURS and not name.startswith(".") for name in os.listdir(root)):
             raise ForeignStore(root, "it holds no store.json") from None
         raise NoStore(root) from None
-    except NotADirectoryError:
+    except (NotADirectoryError, IsADirectoryError):
         raise ForeignStore(root, "it is a file") from None
     except PermissionError as error:
         raise ForeignStore(root, f"it cannot be read ({error.strerror})") from None
@@ -92,6 +95,8 @@ def open_layout(path: Path | str | None = None) -> Layout:
         raise ForeignStore(root, "its store.json is not JSON") from None
     if not isinstance(facts, dict) or not {"format", "id", "hash_key"} <= facts.keys():
         raise ForeignStore(root, "its store.json lacks format, id or hash_key")
+    if not _sound(facts):
+        raise ForeignStore(root, "its store.json is not one of tele's")
     if facts["format"] > FORMAT:
         raise NewerFormat(root, facts["format"], FORMAT)
     return Layout(root, str(facts["id"]), bytes.fromhex(facts["hash_key"]))
@@ -102,7 +107,7 @@ def prepare(path: Path | str | None = None) -> Layout:
 
     Raises ForeignStore, NewerFormat or StoreNotWritable.
     """
-    root = find(path)
+    root = _absolute(find(path))
     try:
         return _writable(open_layout(root))
     except NoStore:
@@ -118,6 +123,20 @@ def prepare(path: Path | str | None = None) -> Layout:
     except OSError as error:
         raise StoreNotWritable(root, error.strerror or str(error)) from None
     return _writable(open_layout(root))
+
+
+def _absolute(path: Path) -> Path:
+    """`path` from the root: a program that changes its folder goes on in the same store."""
+    try:
+        return path.absolute()
+    except FileNotFoundError:  # the working folder was deleted under us
+        return path
+
+
+def _sound(facts: dict[str, Any]) -> bool:
+    """Whether the facts are what `prepare` writes: the id stands in paths and in SQL."""
+    format_, id_, key = facts["format"], str(facts["id"]), str(facts["hash_key"])
+    return isinstance(format_, int) and bool(_ID.fullmatch(id_) and _KEY.fullmatch(key))
 
 
 def _writable(layout: Layout) -> Layout:

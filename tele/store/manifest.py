@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,11 +20,15 @@ import orjson
 
 from tele.errors import DamagedFile, NewerFormat, StoreBusy
 from tele.store.layout import Layout, fsync_folder
+from tele.store.line import finish, scan
 
 __all__ = ["CHECKPOINT_EVERY", "VERSION", "Entry", "Sealed", "Segment", "State", "load", "publish"]
 
 VERSION = 1
 CHECKPOINT_EVERY = 64
+# What stands in an entry becomes paths: nothing else may.
+_WRITER = re.compile("w[0-9a-f]+")
+_SEGMENT = re.compile(r"segments/e[0-9a-f]{20}/[0-9a-f]{20}\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,8 @@ def load(layout: Layout) -> State:
     """Fold the entries of the store; raises DamagedFile where the chain is broken, NewerFormat."""
     numbers = _numbers(layout)
     if not numbers:
+        if any(layout.segments.glob("*/[0-9a-f]*.parquet")) and not any(layout.journals.glob("*.jsonl")):
+            raise DamagedFile(layout.manifest, "there are segments and no entry that names them")
         return State()
     last = numbers[-1]
     start = last - last % CHECKPOINT_EVERY
@@ -118,9 +125,11 @@ def load(layout: Layout) -> State:
             content = path.read_bytes()
         except FileNotFoundError:
             raise DamagedFile(path, "this entry of the manifest is missing") from None
-        entry, previous, checkpoint = _parse(path, content)
+        entry, previous, checkpoint = _parse(path, content, n)
         if n == start:
-            state = checkpoint or state
+            if checkpoint is None:
+                raise DamagedFile(path, "it lacks the state that every 64th entry carries")
+            state = checkpoint
         elif n > 1 and previous != state.head:
             raise DamagedFile(path, "it does not follow the entry before it")
         else:
@@ -146,7 +155,7 @@ def publish(layout: Layout, state: State, entry: Entry) -> State:
     }
     if n % CHECKPOINT_EVERY == 0:
         facts["checkpoint"] = after
-    content = orjson.dumps(facts) + b"\n"
+    content = finish(orjson.dumps(facts)[:-1], n)
     path = _path(layout, n)
     temporary = path.with_name(f".{secrets.token_hex(8)}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -178,9 +187,12 @@ def _path(layout: Layout, n: int) -> Path:
     return layout.manifest / f"{n:012d}.json"
 
 
-def _parse(path: Path, content: bytes) -> tuple[Entry, str, State | None]:
+def _parse(path: Path, content: bytes, n: int) -> tuple[Entry, str, State | None]:
     try:
-        facts = orjson.loads(content)
+        lines = scan(content, expected=n).lines
+        if len(lines) != 1 or len(lines[0]) + 1 != len(content):
+            raise DamagedFile(path, "its checksum does not match")
+        facts = orjson.loads(lines[0])
         if facts["version"] > VERSION:
             raise NewerFormat(path, facts["version"], VERSION)
         return _entry(facts["entry"]), facts["previous"], _state(facts.get("checkpoint"))
@@ -189,16 +201,25 @@ def _parse(path: Path, content: bytes) -> tuple[Entry, str, State | None]:
 
 
 def _entry(facts: dict[str, Any]) -> Entry:
-    added = [Segment(**segment) for segment in facts["added"]]
+    added = [_segment(segment) for segment in facts["added"]]
     return Entry(**facts | {"added": added, "journals": _journals(facts)})
 
 
 def _state(facts: dict[str, Any] | None) -> State | None:
     if facts is None:
         return None
-    segments = {path: Segment(**segment) for path, segment in facts["segments"].items()}
+    segments = {path: _segment(segment) for path, segment in facts["segments"].items()}
     return State(**facts | {"segments": segments, "journals": _journals(facts)})
 
 
 def _journals(facts: dict[str, Any]) -> dict[str, Sealed]:
+    for writer in facts["journals"]:
+        if not _WRITER.fullmatch(writer):
+            raise ValueError(f"{writer!r} is no writer")
     return {writer: Sealed(**sealed) for writer, sealed in facts["journals"].items()}
+
+
+def _segment(facts: dict[str, Any]) -> Segment:
+    if not _SEGMENT.fullmatch(facts["path"]):
+        raise ValueError(f"{facts['path']!r} is no path of a segment")
+    return Segment(**facts)

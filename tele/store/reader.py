@@ -19,10 +19,10 @@ from tele.store import blobs
 from tele.store.amend import AMENDED, amended_view
 from tele.store.columns import COLUMNS, NAMES, SCHEMA_VERSION
 from tele.store.decode import decode, lift, lines_table
-from tele.store.journals import Tail, headers, liveness, read_tail
+from tele.store.journals import Tail, headers, liveness, read_tail, size_of
 from tele.store.layout import Layout, network_filesystem, open_layout
 from tele.store.manifest import Sealed, Segment, load
-from tele.store.schema import empty_select
+from tele.store.schema import empty_select, quoted
 from tele.store.segments import verify
 from tele.store.views import view_sql
 
@@ -59,7 +59,7 @@ class Store:
             verify(layout, self.state.segments.values())
             self._con = duckdb.connect(config={"memory_limit": memory_limit})
             self._con.execute("SET TimeZone = 'UTC'")
-            self._con.execute(f"SET temp_directory = {_quote(self._scratch / 'spill')}")
+            self._con.execute(f"SET temp_directory = {quoted(self._scratch / 'spill')}")
             self._snapshot()
             self._lock()
         except BaseException:
@@ -154,7 +154,7 @@ class Store:
         for segment in self.state.segments.values():
             by_version.setdefault(segment.schema, []).append(segment)
         for version, segments in sorted(by_version.items()):
-            files = ", ".join(_quote(self.layout.root / segment.path) for segment in segments)
+            files = ", ".join(quoted(self.layout.root / segment.path) for segment in segments)
             parts.append(f"SELECT {_selected(version)} FROM read_parquet([{files}], hive_partitioning=false)")
         if len(parts) > 1 and not self._tail_rows:
             del parts[0]
@@ -208,7 +208,7 @@ class Store:
     def _tails(self) -> Iterator[Tail]:
         for header in headers(self.layout):
             sealed = self.state.journals.get(header.writer)
-            until = header.path.stat().st_size
+            until = size_of(header.path)
             while True:
                 tail = read_tail(header, sealed, _CHUNK_BYTES)
                 yield tail
@@ -221,7 +221,7 @@ class Store:
     def _lock(self) -> None:
         """Let the connection read the segments and its own scratch, and nothing else (DuckDB's order matters)."""
         for setting in (
-            f"allowed_directories = [{_quote(self.layout.segments)}]",
+            f"allowed_directories = [{quoted(self.layout.segments)}]",
             "enable_external_access = false",
             "autoinstall_known_extensions = false",
             "autoload_known_extensions = false",
@@ -242,7 +242,3 @@ def open_store(path: Path | str | None = None, *, memory_limit: str = MEMORY_LIM
 
 def _selected(version: int) -> str:
     return ", ".join(f'{lift(c, "attributes")} AS "{c.name}"' if c.since > version else f'"{c.name}"' for c in COLUMNS)
-
-
-def _quote(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

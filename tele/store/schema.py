@@ -10,7 +10,15 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-__all__ = ["arrow_schema", "columns_markdown", "empty_select", "journal_struct", "json_schema", "polars_schema"]
+__all__ = [
+    "arrow_schema",
+    "columns_markdown",
+    "empty_select",
+    "journal_struct",
+    "json_schema",
+    "polars_schema",
+    "quoted",
+]
 
 _JSON_TYPES: dict[str, Any] = {
     "VARCHAR": {"type": "string"},
@@ -95,6 +103,11 @@ def _field(column: Column) -> str:
     if column.type.endswith("[]"):
         return f'["{column.type[:-2]}"]'
     return '"JSON"' if column.json else f'"{column.type}"'
+
+
+def quoted(text: object) -> str:
+    """SQL literal of the text of `text`."""
+    return "'" + str(text).replace("'", "''") + "'"
 
 
 def empty_select(columns: tuple[Column, ...] = COLUMNS) -> str:

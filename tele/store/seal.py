@@ -7,18 +7,20 @@ removes.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tele.store.decode import decode, lines_table
-from tele.store.journals import Tail, headers, locked, read_tail
+from tele.store.journals import Tail, dead, headers, read_tail, size_of
 from tele.store.layout import Layout
 from tele.store.lease import lease
 from tele.store.manifest import Entry, Sealed, State, load, publish
+from tele.store.schema import quoted
 from tele.store.segments import write
 
 if TYPE_CHECKING:
@@ -53,9 +55,13 @@ def seal(layout: Layout, *, wait: float = 0.0, progress: Callable[[int], object]
     rows = segments = 0
     with lease(layout, wait=wait):
         state = load(layout)
-        _remove_orphans(layout, state)
-        con = duckdb.connect(config={"threads": "2"})
+        _set_aside_orphans(layout, state)
+        con = duckdb.connect(config={"threads": "2", "memory_limit": "800MB"})
+        scratch = tempfile.mkdtemp(prefix="tele-seal-")
         con.execute("SET TimeZone = 'UTC'")
+        con.execute(f"SET temp_directory = {quoted(scratch)}")
+        con.execute(f"SET allowed_directories = [{quoted(layout.segments)}]")
+        con.execute("SET enable_external_access = false")
         try:
             while tails := _batch(layout, state):
                 entry = _entry(con, layout, state, tails)
@@ -66,6 +72,7 @@ def seal(layout: Layout, *, wait: float = 0.0, progress: Callable[[int], object]
                     progress(sealed)
         finally:
             con.close()
+            shutil.rmtree(scratch, ignore_errors=True)
         state = _forget(layout, state)
     damage = [
         f"journal {w}: {why} (offset {o}, {n} bytes)" for w, j in state.journals.items() for o, n, why in j.damage
@@ -78,9 +85,11 @@ def due(layout: Layout) -> bool:
     state = load(layout)
     size = 0
     for header in headers(layout):
+        if header.foreign:
+            continue
         sealed = state.journals.get(header.writer)
-        unsealed = header.path.stat().st_size - (sealed.offset if sealed else 0)
-        if unsealed > 0 and not header.foreign and not locked(header.path):
+        unsealed = size_of(header.path) - (sealed.offset if sealed else 0)
+        if unsealed > 0 and dead(layout, header):
             return True
         size += unsealed
     return size > BATCH_BYTES
@@ -91,9 +100,11 @@ def _batch(layout: Layout, state: State) -> list[Tail]:
     tails = []
     for header in headers(layout):
         sealed = state.journals.get(header.writer)
-        if header.foreign or (sealed and header.path.stat().st_size <= sealed.offset):
+        if header.foreign or (sealed and size_of(header.path) <= sealed.offset):
             continue
         tail = read_tail(header, sealed, room)
+        if tail.scan.torn and tail.scan.end + tail.scan.torn >= size_of(header.path) and dead(layout, header):
+            tail = tail.closed()
         if tail.scan.end > (sealed.offset if sealed else 0):
             tails.append(tail)
             room -= sum(map(len, tail.scan.lines))
@@ -172,30 +183,31 @@ def _sealed(state: State, tail: Tail) -> Sealed:
     return Sealed(tail.header.process, tail.scan.end, tail.scan.next, time.time_ns(), known + damage)
 
 
-def _remove_orphans(layout: Layout, state: State) -> None:
-    """Remove files of a sealer that died before its entry: their records still stand in the journals."""
-    for path in _files(layout):
-        if str(path.relative_to(layout.root)) not in state.segments:
-            path.unlink(missing_ok=True)
+def _set_aside_orphans(layout: Layout, state: State) -> None:
+    """Files of a sealer that died before its entry: unfinished ones go, whole ones move to quarantine/.
 
-
-def _files(layout: Layout) -> Iterable[Path]:
-    return [path for folder in layout.segments.iterdir() if folder.is_dir() for path in folder.iterdir()]
+    Their records still stand in the journals; but where a manifest was lost, a whole one may be all that is left.
+    """
+    known = {layout.root / path for path in state.segments}
+    for folder in layout.segments.iterdir():
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path in known or not path.is_file():
+                continue
+            if path.name.startswith("."):
+                path.unlink(missing_ok=True)
+            else:
+                path.rename(layout.root / "quarantine" / path.name)
 
 
 def _forget(layout: Layout, state: State) -> State:
     """Remove journals of dead writers that are sealed whole, after the grace period."""
-    gone = []
-    for writer, sealed in state.journals.items():
-        path = layout.journals / f"{writer}.jsonl"
-        try:
-            facts = path.stat()
-            # A reader that began before it was sealed reads on from the journal.
-            old = time.time() - max(facts.st_mtime, sealed.at_ns / 1e9) > GRACE_SECONDS
-            if sealed.damage or facts.st_size != sealed.offset or not old or locked(path):
-                continue
-        except FileNotFoundError:
-            gone.append(writer)
+    there = {header.writer: header for header in headers(layout)}
+    gone = [writer for writer in state.journals if writer not in there]
+    for writer in state.journals.keys() & there.keys():
+        sealed, path = state.journals[writer], there[writer].path
+        # A reader that began before it was sealed reads on from the journal.
+        old = time.time() - max(path.stat().st_mtime, sealed.at_ns / 1e9) > GRACE_SECONDS
+        if sealed.damage or size_of(path) != sealed.offset or not old or not dead(layout, there[writer]):
             continue
         path.unlink()
         gone.append(writer)

@@ -13,6 +13,7 @@ from tele.errors import DamagedFile
 from tele.store.columns import SCHEMA_VERSION
 from tele.store.layout import Layout, fsync_folder
 from tele.store.manifest import Segment
+from tele.store.schema import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,13 +35,14 @@ def write(
     The file is written under a temporary name, synced, renamed, and its folder synced.
     """
     folder = layout.segments / _folder(experiment_id)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        fsync_folder(layout.segments)
     name = f"{secrets.token_hex(10)}.parquet"
     temporary, path = folder / f".{name}", folder / name
     metadata = f"KV_METADATA {{'tele.schema': '{SCHEMA_VERSION}', 'tele.store': '{layout.id}'}}"
     rows = f"SELECT * FROM {table} WHERE experiment_id = $id ORDER BY start_ns NULLS LAST, writer, seq"
-    quoted = str(temporary).replace("'", "''")
-    con.execute(f"COPY ({rows}) TO '{quoted}' ({_OPTIONS}, {metadata})", {"id": experiment_id})
+    con.execute(f"COPY ({rows}) TO {quoted(temporary)} ({_OPTIONS}, {metadata})", {"id": experiment_id})
     temporary.chmod(0o600)
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
@@ -101,7 +103,8 @@ def _mark(segment: Segment, facts: os.stat_result) -> str:
 
 
 def _memory(layout: Layout) -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    # Path.expanduser raises where there is no home, as in a container
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
     return Path(base) / "tele" / "verified" / layout.id
 
 

@@ -17,6 +17,7 @@ from tele.telemetry.points import record_point
 from tele.telemetry.process import process
 from tele.telemetry.scope import Node, Scope, here
 from tele.telemetry.span import inherited
+from tele.telemetry.ticker import ticker
 from tele.telemetry.wrap import wrap
 
 __all__ = ["Experiment", "experiment"]
@@ -29,7 +30,7 @@ _OURS = frozenset({"environment", "sampling_rate", "parent_run_id"})
 class Experiment(Node):
     """One run of an experiment: `with tele.experiment(name, condition=...)`, or a decorator."""
 
-    __slots__ = ("_arguments", "_ended", "_environment", "_inner", "_token", "name", "run_id")
+    __slots__ = ("_arguments", "_ended", "_environment", "_generation", "_inner", "_token", "name", "run_id")
 
     def __init__(
         self,
@@ -111,14 +112,17 @@ class Experiment(Node):
             self._environment.start()
         except RuntimeError as error:
             process.lose(error, 0)
+        self._generation = ticker.generation
         self._token = here.set(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._inner:
-            self._inner.pop().__exit__(kind, error, trace)
+        if self._inner and (node := here.get()) is not self:
+            inner = next((run for run in self._inner if run is node), self._inner[-1])
+            self._inner.remove(inner)
+            inner.__exit__(kind, error, trace)
             return
         token, self._token = self._token, None
         if token is None:
@@ -127,6 +131,8 @@ class Experiment(Node):
             here.reset(token)
         except ValueError:  # left in another context than it was entered in: that one never saw it
             pass
+        if self._generation != ticker.generation:  # a forked child leaves the block: the run is its parent's
+            return
         if self._environment.is_alive():
             self._environment.join(2.0)
         if not self._ended:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from tele.errors import BadInput, TeleError
 from tele.store import blobs
-from tele.store.journal import Durability, Journal
+from tele.store.journal import Durability, Journal, flush_all
 from tele.store.journal import durability as checked_durability
 from tele.store.layout import Layout, network_filesystem, prepare
 from tele.telemetry.encode import encode
@@ -42,7 +42,7 @@ class Process:
         self.lost: Counter[str] = Counter()
         self.warned: set[str] = set()
         self._journal: Journal | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._sealers: list[int] = []
 
     @property
@@ -51,22 +51,23 @@ class Process:
         return self._journal or self._begin()
 
     def _begin(self) -> Journal:
+        # Made without the lock: a signal handler that records may come in at any point of it.
+        layout = prepare(self.path)
+        made = Journal(layout, self.durability, self.lost)
         with self._lock:
-            if self._journal is None:
-                if sys.platform == "win32":
-                    _log.warning(
-                        "tele does not write on Windows: reading and viewing work, recording is not supported."
-                    )
-                layout = prepare(self.path)
-                if network := network_filesystem(layout.root):
-                    _log.warning(
-                        "The store %s lies on a network file system (%s), where locks and appends are not reliable. "
-                        "Choose a local folder with TELE_STORE.",
-                        layout.root,
-                        network,
-                    )
-                self._journal = Journal(layout, self.durability)
-            return self._journal
+            if self._journal is not None:
+                return self._journal
+            self._journal = made
+        if sys.platform == "win32":
+            _log.warning("tele does not write on Windows: reading and viewing work, recording is not supported.")
+        if network := network_filesystem(layout.root):
+            _log.warning(
+                "The store %s lies on a network file system (%s), where locks and appends are not reliable. "
+                "Choose a local folder with TELE_STORE.",
+                layout.root,
+                network,
+            )
+        return made
 
     @property
     def layout(self) -> Layout:
@@ -78,12 +79,26 @@ class Process:
 
         `flat` is for `encode`. Never raises an Exception.
         """
+        line = self.encode(record, scope, flat=flat)
+        if line is not None:
+            self.append(line)
+
+    def encode(self, record: dict[str, Any], scope: bytes, *, flat: bool = False) -> bytes | None:
+        """Encode what `write` appends; None, and counted, where that cannot be. It may run the user's own code."""
         try:
             journal = self._journal or self._begin()
-            body = encode(record, self._put, journal.layout.hash_key, flat=flat)
-            journal.append(scope + body[1:-1])
+            return scope + encode(record, self._put, journal.layout.hash_key, flat=flat)[1:-1]
+        except Exception as error:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
+            self.lose(error)
+            return None
+
+    def append(self, line: bytes) -> None:
+        """Append an encoded record; never raises an Exception."""
+        try:
+            journal = self._journal or self._begin()
+            journal.append(line)
             if journal.dropped:
-                for why in journal.dropped:
+                for why in tuple(journal.dropped):
                     self._warn(why)
         except Exception as error:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
             self.lose(error)
@@ -93,7 +108,10 @@ class Process:
 
     def lose(self, error: Exception, count: int = 1) -> None:
         """Count what could not be recorded, and warn once for each reason."""
-        why = str(error) if isinstance(error, TeleError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError):  # its text names a temporary file, another one each time
+            why = error.strerror or type(error).__name__
+        else:
+            why = str(error) if isinstance(error, TeleError) else f"{type(error).__name__}: {error}"
         self.lost[why] += count
         self._warn(why)
 
@@ -103,25 +121,31 @@ class Process:
             _log.warning("tele could not record: %s. The program goes on; tele.dropped() tells how much was lost.", why)
 
     def seal_soon(self) -> None:
-        """Start a separate process that seals the store, where that is wanted and possible."""
-        if self.sealing == "manual" or self._journal is None or not self._journal.writer:
+        """Start a separate process that seals the store, where that is wanted and possible; never raises."""
+        journal = self._journal
+        if self.sealing == "manual" or journal is None or not journal.writer:
             return
-        self._journal.flush()
-        self._journal.events = self._journal.bytes = 0
-        self._sealers = [pid for pid in self._sealers if not _reaped(pid)]
-        command = [sys.executable, "-m", "tele", "seal", "--quiet", "--store", str(self._journal.layout.root.resolve())]
         try:
-            null = os.open(os.devnull, os.O_RDWR)
-            actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
-            self._sealers.append(os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True))
-            os.close(null)
-        except (OSError, AttributeError, NotImplementedError, ValueError) as error:
+            journal.flush()
+            journal.events = journal.bytes = 0
+            self._sealers = [pid for pid in self._sealers if not _reaped(pid)]
+            if len(self._sealers) > 1:  # one is at work, and one waits that will see what this run wrote
+                return
+            command = [sys.executable, "-m", "tele", "seal", "--quiet", "--store", str(journal.layout.root)]
+            quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+            pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=quiet, setsid=True)
+            self._sealers.append(pid)
+        except Exception as error:  # noqa: BLE001  # no sealer, no loss: the next command that opens the store seals
             _log.debug("tele could not start the sealer (%s); the next command that opens the store seals.", error)
 
-    def seal_due(self) -> bool:
-        """Whether so much was written since the last seal that another is due."""
+    def look_after(self) -> None:
+        """What is to be done now and then: see that the journal is still there, and have it sealed when that is due."""
         journal = self._journal
-        return journal is not None and (journal.events >= SEAL_EVENTS or journal.bytes >= SEAL_BYTES)
+        if journal is None:
+            return
+        journal.check()
+        if journal.events >= SEAL_EVENTS or journal.bytes >= SEAL_BYTES:
+            self.seal_soon()
 
     def close(self) -> None:
         """Flush and finish the journal; the next record begins a new one."""
@@ -142,7 +166,7 @@ process = Process()
 
 
 def _after_in_child() -> None:
-    process._lock = threading.Lock()  # noqa: SLF001  # another thread of the parent may have held it
+    process._lock = threading.RLock()  # noqa: SLF001  # another thread of the parent may have held it
     process._sealers = []  # noqa: SLF001  # the parent's children are not ours to wait for
     process.lost.clear()
 
@@ -180,15 +204,12 @@ def configure(
 
 def flush() -> None:
     """Hand every record to write(2); in mode `fsync` they are on the disk already. Never raises."""
-    journal = process._journal  # noqa: SLF001  # this module owns the process
-    if journal is not None:
-        journal.flush()
+    flush_all()
 
 
 def dropped() -> dict[str, int]:
     """How many records this process could not write, by reason; empty when nothing was lost."""
-    journal = process._journal  # noqa: SLF001
-    return dict(process.lost + (journal.dropped if journal is not None else Counter()))
+    return dict(process.lost)
 
 
 atexit.register(flush)

@@ -30,7 +30,6 @@ class Span(Node):
 
     __slots__ = (
         "_attributes",
-        "_ended",
         "_event_id",
         "_fields",
         "_generation",
@@ -38,6 +37,7 @@ class Span(Node):
         "_mono",
         "_parent",
         "_token",
+        "ended",
         "name",
         "start_ns",
     )
@@ -53,7 +53,7 @@ class Span(Node):
         self._attributes = None if attributes is None else copied(attributes)
         self._token: Token[Node] | None = None
         self._inner: list[Span] = []
-        self._ended = False
+        self.ended = False
         self._event_id = ""
 
     # ── as a context manager ─────────────────────────────────────────────────────────────────────────────────────
@@ -63,8 +63,8 @@ class Span(Node):
             again = type(self)(self.name, self._attributes, **self._fields)
             self._inner.append(again)
             return again.__enter__()
-        if self._ended:  # used again: a row of its own
-            self._ended, self._event_id = False, ""
+        if self.ended:  # used again: a row of its own
+            self.ended, self._event_id = False, ""
         above = here.get()
         self._parent = above
         self.start_ns = now = ambient.now()
@@ -92,17 +92,19 @@ class Span(Node):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._inner:
-            self._inner.pop().__exit__(kind, error, trace)
+        if self._inner and (node := here.get()) is not self:  # which of us is left, the code's own place says
+            inner = next((span for span in self._inner if span is node), self._inner[-1])
+            self._inner.remove(inner)
+            inner.__exit__(kind, error, trace)
             return
         token, self._token = self._token, None
         if token is None:
             return
         end = self.start_ns + ambient.monotonic() - self._mono
-        self._ended = True
+        self.ended = True
         if self.sampled and ticker.young.pop(id(self), None) is None:
-            with ticker.writing:  # our start is being written, or was: the end stands behind it
-                pass
+            with ticker.writing:  # our start is being appended, or was: the end stands behind it
+                self.ended = True
         try:
             here.reset(token)
         except ValueError:  # closed in another context (a generator finished elsewhere): that one was never entered
@@ -154,7 +156,7 @@ class Span(Node):
     def event_id(self) -> str:
         """Id of the record of this span, for a later `tele.score`."""
         if not self._event_id:
-            begun = self.start_ns if self._token is not None or self._ended else ambient.now()
+            begun = self.start_ns if self._token is not None or self.ended else ambient.now()
             self._event_id = ambient.ids.event(begun)
         return self._event_id
 
@@ -166,8 +168,8 @@ class Span(Node):
 
     # ── the record ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def write_start(self) -> None:
-        """Record that this span has begun and not ended."""
+    def start_line(self) -> bytes | None:
+        """Encode that this span has begun and not ended; None where that cannot be."""
         record: dict[str, Any] = {
             "event_id": self.event_id,
             "kind": "span",
@@ -180,7 +182,7 @@ class Span(Node):
         if parent := self._parent.span_id:
             record["parent_id"] = parent
         fill(record, dict(self._fields), dict(self._attributes) if self._attributes else None)
-        process.write(record, self.scope.encoded)
+        return process.encode(record, self.scope.encoded)
 
     def _write(self, end: int, error: BaseException | None) -> None:
         event_id = self._event_id = self._event_id or ambient.ids.event(self.start_ns)

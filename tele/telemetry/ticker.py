@@ -22,8 +22,9 @@ _TICK_SECONDS = 0.05
 
 class _Started(Protocol):
     start_ns: int
+    ended: bool
 
-    def write_start(self) -> None: ...
+    def start_line(self) -> bytes | None: ...
 
 
 class Ticker:
@@ -35,8 +36,11 @@ class Ticker:
         self.young: dict[int, _Started] = {}
         """Open spans that no record tells of yet, oldest first."""
         self.running = False
-        self.writing = threading.Lock()
-        """Held while a start is written: an end that found its span taken waits for it, so that it stands behind it."""
+        self.writing = threading.RLock()
+        """Held while a start is appended: an end that found its span taken waits for it, so that it stands behind it.
+
+        No code of the user's runs under it: what a start says is encoded before.
+        """
 
     def start(self) -> None:
         """Start the thread where it does not run; it dies with the process."""
@@ -44,6 +48,7 @@ class Ticker:
         try:
             threading.Thread(target=self._run, name="tele-ticker", daemon=True).start()
         except RuntimeError as error:  # no thread to be had: open spans are told at exit only
+            self.running = False
             process.lose(error, 0)
 
     def _run(self) -> None:
@@ -64,14 +69,18 @@ class Ticker:
                 continue
             if span.start_ns > limit:
                 break
+            if self.young.pop(key, None) is span:
+                self._tell(span)
+        process.look_after()
+
+    def _tell(self, span: _Started) -> None:
+        try:
+            line = span.start_line()
             with self.writing:
-                if self.young.pop(key, None) is span:
-                    try:
-                        span.write_start()
-                    except Exception as error:  # noqa: BLE001  # its end will be written; the thread goes on
-                        process.lose(error, 0)
-        if process.seal_due():
-            process.seal_soon()
+                if line is not None and not span.ended:
+                    process.append(line)
+        except Exception as error:  # noqa: BLE001  # its end will be written; the thread goes on
+            process.lose(error, 0)
 
 
 ticker = Ticker()
@@ -81,7 +90,7 @@ def _after_in_child() -> None:
     ticker.generation += 1
     ticker.young = {}
     ticker.running = False  # threads do not survive a fork
-    ticker.writing = threading.Lock()
+    ticker.writing = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_after_in_child)

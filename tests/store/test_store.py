@@ -425,7 +425,8 @@ class TestManifest:
         journal.append(span(1))
         seal(layout)
         path = layout.manifest / "000000000001.json"
-        path.write_bytes(path.read_bytes().replace(b'"version":1', b'"version":7'))
+        newer = path.read_bytes().replace(b'"version":1', b'"version":7')
+        path.write_bytes(finish(newer[: newer.rfind(b',"seq":')], 1))
         with pytest.raises(NewerFormat, match="format 7"):
             open_store(layout.root)
 

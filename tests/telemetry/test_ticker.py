@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -11,11 +12,13 @@ from tele.telemetry.ticker import Ticker
 
 
 class Started:
+    ended = False
+
     def __init__(self, start_ns, told):
         self.start_ns = start_ns
         self.told = told
 
-    def write_start(self):
+    def start_line(self):
         self.told.append(self.start_ns)
 
 
@@ -42,7 +45,7 @@ def test_one_that_fails_does_not_hold_back_the_others(frozen):
     told, ticker = [], Ticker()
 
     class Broken(Started):
-        def write_start(self):
+        def start_line(self):
             raise ValueError("broken")
 
     ticker.young = {1: Broken(1, told), 2: Started(2, told)}
@@ -64,3 +67,19 @@ def test_spans_that_end_leave_nothing_to_watch(tele_store):
     with tele.span("outer"), tele.span("inner"):
         assert len(ticker.young) <= 2
     assert ticker.young == {}
+
+
+def test_an_end_does_not_wait_for_what_the_users_own_code_waits_for(tele_store):
+    held = threading.RLock()
+
+    class Slow:
+        def __repr__(self):
+            with held:
+                return "slow"
+
+    with held, tele.span("long", thing=Slow()):
+        time.sleep(0.3)  # the ticker is at the repr by now, and waits for us
+    for _ in range(100):
+        if tele_store.rows("SELECT count(*) FROM events WHERE name = 'long'") == [(1,)]:
+            break
+    assert tele_store.rows("SELECT status FROM events WHERE name = 'long'") == [("ok",)]

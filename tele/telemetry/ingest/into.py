@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from tele.errors import StoreNotWritable
+from tele.errors import StoreBusy, StoreNotWritable
 from tele.store import blobs
 from tele.store.journal import Journal
 from tele.store.layout import Layout
@@ -57,7 +58,8 @@ def ingest_into(
     if dropped := writer.journal.dropped:
         raise StoreNotWritable(layout.root, f"{dropped.total():,} records were not written ({next(iter(dropped))})")
     if report.added:
-        seal(layout, wait=30.0)
+        with suppress(StoreBusy):  # the records are in the journal: whoever seals next takes them
+            seal(layout, wait=30.0)
     return report
 
 
