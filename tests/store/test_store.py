@@ -597,3 +597,88 @@ def test_a_store_that_comes_to_be_while_it_is_looked_for_is_not_taken_for_a_fore
 
     monkeypatch.setattr(Path, "read_bytes", read_then_made)
     assert prepare(root).id == layout.id
+
+
+class TestHostileAndLost:
+    def test_a_lost_manifest_destroys_nothing(self, layout):
+        journal = Journal(layout)
+        journal.append(span(1))
+        seal(layout)
+        journal.close()
+        journals(layout)[0].unlink()
+        for entry in layout.manifest.glob("*.json"):
+            entry.unlink()
+        with pytest.raises(DamagedFile, match="no entry that names them"):
+            open_store(layout.root)
+        Journal(layout).append(span(2))
+        seal(layout)
+        assert len(list((layout.root / "quarantine").glob("*.parquet"))) == 1
+
+    @pytest.mark.parametrize("writer", ["../../../results", "w/../../x", ""])
+    def test_a_manifest_cannot_name_files_outside_the_store(self, layout, writer):
+        Journal(layout).append(span(1))
+        seal(layout)
+        path = layout.manifest / "000000000001.json"
+        facts = json.loads(path.read_bytes())
+        facts["entry"]["journals"] = {writer: next(iter(facts["entry"]["journals"].values()))}
+        del facts["seq"], facts["crc"]
+        path.write_bytes(finish(json.dumps(facts).encode()[:-1], 1))
+        with pytest.raises(DamagedFile, match="is no writer"):
+            seal(layout)
+
+    @pytest.mark.parametrize("identity", ["it's", "/tmp/victim", "../../x"])
+    def test_a_store_id_that_tele_did_not_draw_is_refused(self, layout, identity):
+        marker = layout.root / "store.json"
+        marker.write_text(json.dumps(json.loads(marker.read_text()) | {"id": identity}))
+        with pytest.raises(ForeignStore, match="not one of tele's"):
+            open_store(layout.root)
+
+    def test_every_flipped_bit_of_the_newest_entry_is_noticed(self, layout):
+        Journal(layout).append(span(1))
+        seal(layout)
+        path = layout.manifest / "000000000001.json"
+        content = path.read_bytes()
+        for bit in range(0, len(content) * 8, 37):
+            flipped = bytearray(content)
+            flipped[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(flipped)
+            with pytest.raises((DamagedFile, NewerFormat)):
+                load(layout)
+
+    def test_a_torn_end_of_a_dead_writer_is_told_once_and_is_not_due_for_ever(self, layout):
+        journal = Journal(layout)
+        journal.append(span(1))
+        journal.close()
+        path = journals(layout)[0]
+        path.write_bytes(path.read_bytes() + b'{"kind":"sp')
+        assert due(layout)
+        assert "was being written when the process died" in seal(layout).damage[0]
+        assert not due(layout)
+        assert names(layout.root) == ["s"]
+
+
+def test_a_program_that_changes_its_folder_goes_on_in_the_same_store(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with temporary_store(Path("st")):
+        tele.event("before")
+        monkeypatch.chdir(tmp_path / "other")
+        with tele.span("after", output="x" * 100_000):
+            pass
+        with open_store(tmp_path / "st") as store:
+            [(reference,)] = store.rows("SELECT output FROM events WHERE name = 'after'")
+            assert json.loads(store.blob(reference)) == "x" * 100_000
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_that_leaves_the_block_does_not_end_its_parents_run(tmp_path):
+    with temporary_store(tmp_path / ".tele") as store:
+        with tele.experiment("e") as run:
+            pid = os.fork()
+            if pid == 0:
+                run.__exit__(None, None, None)  # as leaving the block does
+                os._exit(0)
+            os.waitpid(pid, 0)
+            assert store.rows("SELECT status FROM runs") == [("running",)]
+        assert store.rows("SELECT status FROM runs") == [("stopped",)]
