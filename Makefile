@@ -38,7 +38,7 @@ wheel-test: $(VENV)/.installed-dev
 	rm -rf dist build/wheel && $(BIN)/python -m build --quiet --wheel
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/pip install --quiet "$$(ls dist/*.whl)[dev]"
-	cp -r tests README.md docs benchmarks examples pyproject.toml build/wheel/
+	cp -r tests README.md CHANGELOG.md CONTRIBUTING.md Makefile docs benchmarks examples pyproject.toml build/wheel/
 	cd build/wheel && TELE_FIXTURES="$${TELE_FIXTURES:-$(CURDIR)/../shared/fixtures}" venv/bin/python -m pytest -q -n 2 --dist loadfile -m "not long and not source"
 
 $(VENV)/bin/python:
