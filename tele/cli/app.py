@@ -1,12 +1,11 @@
 """The commands and what they share: the store option, the exit codes, the sentence on an error.
 
-Exit codes: 0 done, 1 the answer is no, 2 cannot be done as asked, 130 interrupted. A TeleError is one sentence on
+Exit codes: 0 done, 1 the answer is no (or its reader has gone), 2 cannot be done as asked, 130 interrupted. A TeleError is one sentence on
 stderr; anything else is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -42,9 +41,6 @@ def main() -> None:
 
         print(f"tele: {safe(str(error))}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
 
