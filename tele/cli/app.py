@@ -1,7 +1,7 @@
 """The commands and what they share: the store option, the exit codes, the sentence on an error.
 
-Exit codes: 0 done, 1 the answer is no (or its reader has gone), 2 cannot be done as asked, 130 interrupted. A TeleError is one sentence on
-stderr; anything else is a bug and keeps its traceback.
+Exit codes: 0 done, 1 the answer is no (or its reader has gone), 2 cannot be done as asked, 130 interrupted. A TeleError
+is one sentence on stderr; anything else is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
