@@ -2,7 +2,7 @@
 
 One manifest entry names the new segments and the offset up to which each journal is sealed: that is the one atomic
 step. Whatever dies before it leaves the journals as they were and files that no manifest names, which the next sealer
-removes.
+sets aside.
 """
 
 from __future__ import annotations
