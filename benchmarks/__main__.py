@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [--only NAME]`: measure, print, write to benchmarks/results.
+"""`python -m benchmarks [--quick] [--only NAME] [--events N]`: measure, print, write to benchmarks/results.
 
 It is a measurement and not a test: a budget that is missed is said in the table, and the exit code stays 0.
 """
@@ -6,19 +6,24 @@ It is a measurement and not a test: a budget that is missed is said in the table
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import large, memory, question, sealing, spans, startup
-from benchmarks.measure import QUICK, Row, Settings
-from benchmarks.report import machine, print_table, write_results
+from benchmarks import large, memory, neighbours, question, scale, sealing, shapes, smallfiles, spans, startup
+from benchmarks.measure import QUICK, Row, Settings, Table
+from benchmarks.report import machine, print_rows, print_table, write_results
 
-TOPICS: dict[str, Callable[[Settings], list[Row]]] = {
+TOPICS: dict[str, Callable[[Settings], list[Row] | list[Row | Table]]] = {
     "spans": spans.rows,
     "sealing": sealing.rows,
     "question": question.rows,
     "large": large.rows,
+    "smallfiles": smallfiles.rows,
+    "neighbours": neighbours.rows,
+    "scale": scale.rows,
+    "shapes": shapes.rows,
     "startup": startup.rows,
     "memory": memory.rows,
 }
@@ -27,23 +32,38 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 def main() -> None:
     """Parse the command line and measure."""
+    given = _arguments()
+    settings = QUICK if given.quick else Settings()
+    if given.events:
+        settings = dataclasses.replace(settings, large=given.events, scale=given.events)
+    facts = machine()
+    found: list[Row | Table] = []
+    for name in given.only or TOPICS:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        found += TOPICS[name](settings)
+    rows = [item for item in found if isinstance(item, Row)]
+    tables = [item for item in found if isinstance(item, Table)]
+    if rows:
+        print_rows(rows)
+    for table in tables:
+        print_table(table)
+    if not given.quick:
+        name = "".join(f"-{topic}" for topic in given.only or ()) + (f"-{given.events}" if given.events else "")
+        print(f"\nWrote {write_results(RESULTS, name, rows, tables, settings, facts)} and latest{name}.md beside it.")
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--quick", action="store_true", help="small sizes, three rounds: shows that everything runs; no result is kept"
     )
     parser.add_argument(
-        "--only", choices=TOPICS, action="append", help="measure this topic alone; may stand again; no result is kept"
+        "--only", choices=TOPICS, action="append", help="measure this topic alone; may stand again; kept under its name"
     )
-    given = parser.parse_args()
-    settings = QUICK if given.quick else Settings()
-    facts = machine()
-    rows: list[Row] = []
-    for name in given.only or TOPICS:
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        rows += TOPICS[name](settings)
-    print_table(rows)
-    if not given.quick and not given.only:
-        print(f"\nWrote {write_results(RESULTS, rows, settings, facts)} and latest.md beside it.")
+    parser.add_argument(
+        "--events", type=int, metavar="N", help="events of the large, growing and other stores; may be small or huge"
+    )
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

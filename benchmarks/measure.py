@@ -16,7 +16,21 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import NamedTuple
 
-__all__ = ["ROUNDS", "Child", "Race", "Ratio", "Row", "Settings", "child", "cpu", "missing", "race", "row", "wall"]
+__all__ = [
+    "ROUNDS",
+    "Child",
+    "Race",
+    "Ratio",
+    "Row",
+    "Settings",
+    "Table",
+    "child",
+    "cpu",
+    "missing",
+    "race",
+    "row",
+    "wall",
+]
 
 ROUNDS = 7
 
@@ -32,9 +46,11 @@ class Settings:
     """Spans of the common workload: seal, size, question."""
     large: int = 1_000_000
     """Events of the large store: analysis, percentiles, one trace, memory."""
+    scale: int = 800_000
+    """Events of the growing store at its largest, and of each of the other shapes."""
 
 
-QUICK = Settings(rounds=3, spans=4_000, common=10_000, large=40_000)
+QUICK = Settings(rounds=3, spans=4_000, common=10_000, large=40_000, scale=20_000)
 
 
 class Ratio(NamedTuple):
@@ -64,6 +80,18 @@ class Row:
     def held(self) -> bool | None:
         """Whether the median keeps the budget; None where nothing was measured or no budget is set."""
         return None if self.value is None or self.hold is None else self.value.median <= self.hold
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures that stand side by side: a curve, or neighbours."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    """The first one is what the others are given for; units stand in the names."""
+    lines: tuple[tuple[str | float | int | None, ...], ...]
+    note: str = ""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Ratio, Row, Settings, child
-from benchmarks.stores import EXPERIMENT, recorded
+from benchmarks.stores import EXPERIMENT, filled
 
 __all__ = ["rows"]
 
@@ -24,7 +24,7 @@ def rows(settings: Settings) -> list[Row]:
         _write_table(table, settings.large)
         arguments = ["ingest", str(table), "--experiment", "csv", "--select", _SELECT, "--store", target]
         found = [_row("ingest", "tele ingest, a CSV", arguments, settings)]
-    with recorded(settings.large) as store:
+    with filled(settings.large) as store:
         at = ["--store", str(store)]
         found.append(_row("analyze", "tele analyze", ["analyze", EXPERIMENT, "--format", "json", *at], settings))
         found.append(_row("select", "tele sql 'select * from events'", ["sql", "select * from events", *at], settings))
@@ -35,7 +35,7 @@ def _row(name: str, what: str, arguments: list[str], settings: Settings) -> Row:
     took = child(["-m", "tele", *arguments])
     peak = took.peak / _GIB
     what = f"{what}, {settings.large:,} events (the budget is for 10 M)"
-    note = f"one process, peak resident set; {took.cpu:.1f} s of CPU"
+    note = f"largest process, peak resident set; {took.cpu:.1f} s of CPU"
     return Row(f"memory-{name}", what, f"{peak:.2f} GiB", "", Ratio(peak, peak, peak), 1.0, "GiB", note)
 
 

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Row, Settings
+from benchmarks.measure import Row, Settings, Table
 
-__all__ = ["machine", "print_table", "write_results"]
+__all__ = ["machine", "markdown_table", "print_rows", "print_table", "rows_markdown", "where", "write_results"]
 
-_LIBRARIES = ("tele", "duckdb", "pyarrow", "orjson", "google-re2", "polars", "pandas", "opentelemetry-sdk")
+_LIBRARIES = ("tele", "duckdb", "pyarrow", "orjson", "google-re2", "deltalake", "polars", "pandas", "opentelemetry-sdk")
 _HEAD = ("what", "ours", "against", "measured (min..max)", "hold", "held?")
 
 
@@ -48,24 +48,37 @@ def _cpu() -> str:
     )
 
 
-def print_table(rows: Sequence[Row]) -> None:
+def print_rows(rows: Sequence[Row]) -> None:
     """Print the rows in columns as wide as their cells, and the notes below."""
-    cells = [_HEAD, *map(_cells, rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
-    for number, line in enumerate(cells):
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
-        if number == 0:
-            print("  ".join("-" * width for width in widths))
+    _print([_HEAD, *map(_cells, rows)])
     for row in rows:
         if row.note:
             print(f"{row.name}: {row.note}")
 
 
-def write_results(folder: Path, rows: Sequence[Row], settings: Settings, facts: dict[str, Any]) -> Path:
-    """Write `<date>.json` and `latest.md` into `folder`; return the path of the first."""
+def print_table(table: Table) -> None:
+    """Print a table under its title, and its note below."""
+    print(f"\n{table.title}")
+    _print([table.columns, *(tuple(map(_shown, line)) for line in table.lines)])
+    if table.note:
+        print(table.note)
+
+
+def _print(cells: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    for number, line in enumerate(cells):
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        if number == 0:
+            print("  ".join("-" * width for width in widths))
+
+
+def write_results(
+    folder: Path, name: str, rows: Sequence[Row], tables: Sequence[Table], settings: Settings, facts: dict[str, Any]
+) -> Path:
+    """Write `<date><name>.json` and `latest<name>.md` into `folder`; return the path of the first."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
-    path = folder / f"{now:%Y-%m-%d}.json"
+    path = folder / f"{now:%Y-%m-%d}{name}.json"
     content = {
         "time": now.isoformat(timespec="seconds"),
         "settings": dataclasses.asdict(settings),
@@ -74,25 +87,51 @@ def write_results(folder: Path, rows: Sequence[Row], settings: Settings, facts: 
             {**dataclasses.asdict(row), "value": row.value._asdict() if row.value else None, "held": row.held}
             for row in rows
         ],
+        "tables": [dataclasses.asdict(table) for table in tables],
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
-    (folder / "latest.md").write_text(_markdown(rows, facts, now))
+    (folder / f"latest{name}.md").write_text(_markdown(rows, tables, facts, now))
     return path
 
 
-def _markdown(rows: Sequence[Row], facts: dict[str, Any], now: datetime) -> str:
+def _markdown(rows: Sequence[Row], tables: Sequence[Table], facts: dict[str, Any], now: datetime) -> str:
+    head = f"Measured {now:%Y-%m-%d %H:%M} UTC by `python -m benchmarks`: {where(facts)}."
+    parts = [head, *([rows_markdown(rows)] if rows else []), *map(markdown_table, tables)]
+    return "\n\n".join(parts) + "\n"
+
+
+def where(facts: dict[str, Any]) -> str:
+    """The machine and the versions in one line."""
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
-    where = f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}, load {facts['load_1_5_15'][0]}"
-    lines = [
-        f"Measured {now:%Y-%m-%d %H:%M} UTC by `make bench`: {where}; Python {facts['python']}, {versions}.",
-        "",
-        "| " + " | ".join(_HEAD) + " |",
-        "|" + "---|" * len(_HEAD),
-        *("| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(row)) + " |" for row in rows),
-        "",
-        *(f"* {row.name}: {row.note}" for row in rows if row.note),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
+    load = facts["load_1_5_15"][0]
+    machine = f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}, load {load}"
+    return f"{machine}; Python {facts['python']}, {versions}"
+
+
+def rows_markdown(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table, their notes below."""
+    lines = _grid(_HEAD, list(map(_cells, rows)))
+    notes = [f"* {row.name}: {row.note}" for row in rows if row.note]
+    return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
+def markdown_table(table: Table) -> str:
+    """A table in Markdown under its title in bold, its note below."""
+    lines = _grid(table.columns, [tuple(map(_shown, line)) for line in table.lines])
+    return "\n".join([f"**{table.title}**", "", *lines, *(["", table.note] if table.note else [])])
+
+
+def _grid(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    cells = ("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *cells]
+
+
+def _shown(value: str | float | None) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
-"""Stores that hold the common workload, recorded through the public face with a clock that says what the workload
-says."""
+"""Stores that hold the common workload: recorded through the public face with a clock that says what the workload
+says, or, where they are large, filled quickly with spans of the same shape.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.workload import START_NS, Op, traces
+from benchmarks.steps import step
+from benchmarks.workload import START_NS, TRACE_SPANS, Op, traces
 
-__all__ = ["EXPERIMENT", "record", "recorded", "seal_all"]
+__all__ = ["EXPERIMENT", "filled", "record", "recorded", "seal_all"]
 
 EXPERIMENT = "common"
 
@@ -87,4 +89,15 @@ def recorded(spans: int, *, conditions: int = 1, sealed: bool = True) -> Iterato
         record(store, spans, conditions=conditions)
         if sealed:
             seal_all(store)
+        yield store
+
+
+@contextmanager
+def filled(spans: int) -> Iterator[Path]:
+    """Give the path of a temporary store of that many spans of the workload's shape in four conditions, compacted."""
+    with tempfile.TemporaryDirectory(prefix="tele-bench-") as folder:
+        store = Path(folder) / ".tele"
+        step("append", store, first=0, traces=spans // TRACE_SPANS)
+        step("seal", store)
+        step("compact", store)
         yield store

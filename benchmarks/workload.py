@@ -18,9 +18,9 @@ __all__ = ["QUANTILES", "Answers", "Model", "Op", "answers", "percentile", "text
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 START_NS = 1_760_000_000_000_000_000
 TRACE_SPANS = 20
-_GAP_NS = 100_000_000
-_PAUSE_NS = 1_000
-_FAILS = 0.03
+GAP_NS = 100_000_000
+PAUSE_NS = 1_000
+FAILS = 0.03
 
 
 class Model(NamedTuple):
@@ -41,9 +41,9 @@ MODELS = (
     Model("gpt-4o", "openai", 2.5, 10.0),
     Model("claude-3-5-sonnet-20241022", "anthropic", 3.0, 15.0),
 )
-_TOOLS = ("search", "calculator", "read_file", "sql")
-_SMALL = ("retrieve", "rerank", "parse", "guardrail", "embed", "format")
-_STEPS = (
+TOOLS = ("search", "calculator", "read_file", "sql")
+SMALL = ("retrieve", "rerank", "parse", "guardrail", "embed", "format")
+STEPS = (
     ("model", "small", "tool", "tool", "model", "small"),
     ("model", "small", "tool", "model", "small"),
     ("model", "small", "tool", "model", "small"),
@@ -95,17 +95,17 @@ def traces(spans: int, seed: int = 42) -> Iterator[Op]:
 
 
 def _trace(draw: random.Random, number: int) -> Op:
-    start = START_NS + number * _GAP_NS
+    start = START_NS + number * GAP_NS
     facts = {"gen_ai.conversation.id": f"conv-{number}", "app.tenant": f"t{number % 7}"}
-    root = Op("chain.run", start, facts, draw.random() < _FAILS)
-    at = start + _PAUSE_NS
-    for position, kinds in enumerate(_STEPS):
-        step = Op("agent.step", at, {"gen_ai.agent.name": "researcher", "app.step": position}, draw.random() < _FAILS)
-        at += _PAUSE_NS
+    root = Op("chain.run", start, facts, draw.random() < FAILS)
+    at = start + PAUSE_NS
+    for position, kinds in enumerate(STEPS):
+        step = Op("agent.step", at, {"gen_ai.agent.name": "researcher", "app.step": position}, draw.random() < FAILS)
+        at += PAUSE_NS
         for kind in kinds:
             below = _LEAVES[kind](draw, at)
             step.children.append(below)
-            at = below.end + _PAUSE_NS
+            at = below.end + PAUSE_NS
         step.end = at
         root.children.append(step)
     root.end = at
@@ -114,7 +114,7 @@ def _trace(draw: random.Random, number: int) -> Op:
 
 def _model_call(draw: random.Random, at: int) -> Op:
     model = draw.choice(MODELS)
-    call = Op("chat " + model.name, at, {"gen_ai.request.temperature": 0.7}, draw.random() < _FAILS, model=model)
+    call = Op("chat " + model.name, at, {"gen_ai.request.temperature": 0.7}, draw.random() < FAILS, model=model)
     call.end = at + int(draw.lognormvariate(20.3, 0.6))
     call.input_tokens, call.output_tokens = draw.randint(180, 400), draw.randint(80, 220)
     call.prompt, call.completion = text(draw, 1000), text(draw, 600)
@@ -122,19 +122,19 @@ def _model_call(draw: random.Random, at: int) -> Op:
 
 
 def _tool(draw: random.Random, at: int) -> Op:
-    name = draw.choice(_TOOLS)
+    name = draw.choice(TOOLS)
     facts = {
         "gen_ai.tool.name": name,
         "gen_ai.tool.call.id": f"call_{draw.getrandbits(48):x}",
         "app.result": text(draw, 80),
     }
-    return Op("execute_tool " + name, at, facts, draw.random() < _FAILS, at + int(draw.lognormvariate(18.0, 0.8)))
+    return Op("execute_tool " + name, at, facts, draw.random() < FAILS, at + int(draw.lognormvariate(18.0, 0.8)))
 
 
 def _small(draw: random.Random, at: int) -> Op:
-    name = draw.choice(_SMALL)
+    name = draw.choice(SMALL)
     facts = {"app.component": name, "app.items": draw.randint(1, 40)}
-    return Op(name, at, facts, draw.random() < _FAILS, at + int(draw.lognormvariate(15.5, 0.7)))
+    return Op(name, at, facts, draw.random() < FAILS, at + int(draw.lognormvariate(15.5, 0.7)))
 
 
 _LEAVES = {"model": _model_call, "tool": _tool, "small": _small}

@@ -73,8 +73,10 @@ class DamagedFile(TeleError):
     """A file of the store is not what was written."""
 
     def __init__(self, path: Path | str, why: str) -> None:
-        self.path = Path(path)
-        super().__init__(f"{self.path} is damaged: {why}. Restore it from a copy, or move it out of the store.")
+        self.path, self.why = Path(path), why
+        super().__init__(
+            f"{self.path} is damaged: {why}. Restore it from a copy, or run `tele check` and `tele repair`."
+        )
 
 
 class StoreNotWritable(TeleError):

@@ -36,7 +36,7 @@ def analyze(
     """
     from tele.analysis import analyze as run
 
-    with open(store) as reader:
+    with open_store(None if store is None else Path(store), experiment=experiment) as reader:
         return run(reader, experiment, by=by, on=on)
 
 

@@ -17,6 +17,7 @@ from tele.store.views import AGGREGATES, CALL, INFERENCE, WRAPPED
 __all__ = ["Census", "Reader", "Requests", "Scope", "census", "group_columns", "requests"]
 
 _ARCHIVED, _SUPERSEDED = "tele.experiment.archived", "tele.experiment.superseded"
+_PRUNED = "tele.experiment.pruned"
 _PLAIN_TYPES = frozenset({"VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN"})
 
 
@@ -86,7 +87,7 @@ def census(reader: Reader, experiment: str) -> Census:
     )
     if not rows:
         return census(reader, _known_name(reader, experiment))
-    archived = {row[0] for row in rows if row[1:3] == ("event", _ARCHIVED)} - {None}
+    archived = {row[0] for row in rows if row[1] == "event" and row[2] in (_ARCHIVED, _PRUNED)} - {None}
     superseded = {row[0] for row in rows if row[1:3] == ("event", _SUPERSEDED)} - {None} - archived
     kept = [row for row in rows if row[0] not in archived and row[0] not in superseded]
     spans = [row for row in kept if row[1] == "span"]

@@ -75,7 +75,7 @@ def analyze(
     from tele.cli.reading import reading
 
     choice("--format", format_, ("table", "json"))
-    with reading(store) as reader:
+    with reading(store, experiment=experiment) as reader:
         result = run_analysis(reader, experiment, by=by or (), on=on)
     if format_ == "json":
         write_line(orjson.dumps(result.to_dict(), option=orjson.OPT_INDENT_2).decode())

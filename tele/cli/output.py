@@ -26,10 +26,13 @@ __all__ = [
     "cell",
     "choice",
     "console",
+    "count",
+    "human",
     "print_ingest",
     "print_rows",
     "print_views",
     "safe",
+    "write_facts",
     "write_line",
     "write_result",
 ]
@@ -218,13 +221,11 @@ def _write_parquet(relation: duckdb.DuckDBPyRelation, output: Path | None) -> No
 def print_ingest(report: Any, format_: str) -> None:
     """Say what an ingest did."""
     if format_ == "json":
-        import dataclasses
-
-        write_line(orjson.dumps(dataclasses.asdict(report), option=orjson.OPT_INDENT_2, default=str).decode())
+        write_facts(report)
         return
-    kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(report.by_format.items()))
+    kinds = ", ".join(f"{records:,} {name}" for name, records in sorted(report.by_format.items()))
     write_line(
-        f"Read {report.records_read:,} records from {_count(report.files, 'file')}{f' ({kinds})' if kinds else ''}."
+        f"Read {report.records_read:,} records from {count(report.files, 'file')}{f' ({kinds})' if kinds else ''}."
     )
     known = f" {report.duplicates:,} were there before." if report.duplicates else ""
     write_line(f"Added {report.added:,}.{known}")
@@ -235,7 +236,24 @@ def print_ingest(report: Any, format_: str) -> None:
         print(f"tele: {safe(line)}", file=sys.stderr)
 
 
-def _count(items: Any, noun: str) -> str:
+def write_facts(facts: object) -> None:
+    """Write a report as indented JSON."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+    write_line(orjson.dumps(facts, option=options, default=str).decode())
+
+
+def human(size: int) -> str:
+    """Size in bytes as people read it: 1.2 GB."""
+    number, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if number < 1000:  # noqa: PLR2004
+            break
+        number, unit = number / 1000, larger
+    return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
+
+
+def count(items: Any, noun: str) -> str:
+    """Number of items, or a number, with its noun."""
     number = items if isinstance(items, int) else len(items)
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 

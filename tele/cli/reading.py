@@ -21,8 +21,11 @@ __all__ = ["known_experiment", "reading"]
 
 
 @contextmanager
-def reading(path: Path | None) -> Iterator[Store]:
-    """Open the store at `path`; seal first what dead writers left, and say on stderr what could not be read."""
+def reading(path: Path | None, *, experiment: str | None = None) -> Iterator[Store]:
+    """Open the store at `path`, for one experiment alone where that is named.
+
+    What dead writers left is sealed first, and what could not be read is said on stderr.
+    """
     from tele.store.layout import open_layout
     from tele.store.reader import Store
     from tele.store.seal import due, seal
@@ -31,7 +34,7 @@ def reading(path: Path | None) -> Iterator[Store]:
     if due(layout):
         with contextlib.suppress(StoreBusy, StoreNotWritable, OSError):  # reading works unsealed as well
             seal(layout)
-    with Store(layout) as store:
+    with Store(layout, experiment=experiment) as store:
         if store.network:
             _say(f"the store lies on a network file system ({store.network}), where a running process may look dead.")
         for line in store.damage:

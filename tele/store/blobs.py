@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 
 from tele.errors import DamagedFile, UnknownTarget
-from tele.store.layout import fsync_folder
+from tele.store.files import fsync_folder, write_all
 
 __all__ = ["get", "put"]
 
@@ -17,32 +17,64 @@ __all__ = ["get", "put"]
 def put(folder: Path, body: bytes, *, durable: bool = False) -> str:
     """Keep `body` and return its SHA-256 in hex. It is renamed into place, so no reader sees half of it.
 
-    Raises OSError where it cannot be written.
+    With `durable` it is on the disk then, whoever wrote it. A failure that happens once is made good. Raises OSError
+    where the body cannot be written, and leaves nothing behind.
     """
     name = hashlib.sha256(body).hexdigest()
     path = folder / name[:2] / name
-    if path.exists():
-        return name
+    try:
+        _place(path, body, anew=not _there(path), durable=durable)
+    except OSError:  # once more, and as a new file: of one whose fsync failed nothing is known
+        _place(path, body, anew=True, durable=durable)
+    return name
+
+
+def _place(path: Path, body: bytes, *, anew: bool, durable: bool) -> None:
+    if anew:
+        _write(path, body, durable=durable)
+    elif durable:  # a process in another mode may have left it in memory
+        _sync(path)
+    if durable:
+        fsync_folder(path.parent)
+        fsync_folder(path.parent.parent)
+
+
+def _there(path: Path) -> bool:
+    """Whether the body is there; it is touched, so that it is not taken for one that nobody refers to."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return path.exists()
+    return True
+
+
+def _write(path: Path, body: bytes, *, durable: bool) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fd = -1
     try:
-        view = memoryview(body)
-        while view:
-            view = view[os.write(fd, view) :]
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        write_all(fd, body)
         if durable:
             os.fsync(fd)
         temporary.rename(path)
-        if durable:
-            fsync_folder(path.parent)
-            fsync_folder(folder)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
     finally:
+        if fd >= 0:
+            os.close(fd)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
         os.close(fd)
-    return name
 
 
 def get(folder: Path, reference: str) -> bytes:

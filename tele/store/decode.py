@@ -11,9 +11,11 @@ from array import array
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import orjson
+
 from tele.store.columns import COLUMNS, SCHEMA_VERSION, Column
 from tele.store.names import DEFAULT_EXPERIMENT, experiment_id
-from tele.store.schema import journal_struct
+from tele.store.schema import empty_select, journal_struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-__all__ = ["decode", "lift", "lines_table"]
+__all__ = ["decode", "fill", "lift", "lines_table", "shown"]
 
+_SHOWN = 60
 _DERIVED = {
     "time": "make_timestamptz(j.start_ns // 1000)",
     "end_time": "make_timestamptz(j.end_ns // 1000)",
@@ -64,6 +67,59 @@ def decode(
     source = f"SELECT writer::VARCHAR AS writer, from_json(line, '{journal_struct()}') AS j FROM lines"
     con.register("lines", lines)
     return con.sql(f"SELECT {selected} FROM ({source})")
+
+
+def fill(
+    con: duckdb.DuckDBPyConnection, table: str, batches: Sequence[tuple[str, list[bytes]]], *, version: int
+) -> list[tuple[str, bytes]]:
+    """Append the rows of `batches` (writer and its lines) to `table`; make it where it is not there.
+
+    Returns writer and line of each one that is no record although its checksum matches: it was not written by tele.
+    Raises what DuckDB raises for anything else, as where memory or disk are full.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    con.execute(f"CREATE TABLE IF NOT EXISTS {table} AS {empty_select()}")
+    try:
+        decode(con, lines_table(batches), version=version).insert_into(table)
+    except (duckdb.Error, pa.ArrowInvalid):
+        sound, odd = _sift(con, batches, version)
+        if not odd:
+            raise
+        decode(con, lines_table(sound), version=version).insert_into(table)
+        return odd
+    return []
+
+
+def shown(line: bytes) -> str:
+    """Beginning of a line for a message."""
+    return ascii(line[:_SHOWN].decode("utf-8", "replace"))[1:-1] + ("..." if len(line) > _SHOWN else "")
+
+
+def _sift(
+    con: duckdb.DuckDBPyConnection, batches: Sequence[tuple[str, list[bytes]]], version: int
+) -> tuple[list[tuple[str, list[bytes]]], list[tuple[str, bytes]]]:
+    """Part lines that decode from those that do not."""
+    row = ", ".join(f'"{c.name}" := {_expression(c, version)}' for c in COLUMNS)
+    query = f"""SELECT TRY(struct_pack({row})) IS NOT NULL
+                FROM (SELECT writer, TRY(from_json(line, '{journal_struct()}')) AS j FROM lines)"""
+    sound, odd = [], []
+    for writer, lines in batches:
+        objects = [line for line in lines if _is_object(line)]
+        con.register("lines", lines_table([(writer, objects)]))
+        fits = [fit for (fit,) in con.execute(query).fetchall()] if objects else []
+        good = {line for line, fit in zip(objects, fits, strict=True) if fit}
+        sound.append((writer, [line for line in lines if line in good]))
+        odd += [(writer, line) for line in lines if line not in good]
+    return sound, odd
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _expression(column: Column, version: int) -> str:

@@ -1,29 +1,31 @@
 """The journal: where a process appends what it records.
 
-One file for each process, opened with O_APPEND and locked with flock while the process lives. A file whose write failed
-is finished and a new one is begun; what could not be written is counted and told in the next file that can be.
+One file at a time for each process, opened with O_APPEND and locked with flock while the process lives. A file that
+fails is cut back to its last whole record and finished; what it could not take goes into a new one. What that cannot
+take either is dropped, counted, and told in the next file that can be written.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import fcntl
-import hashlib
-import json
 import os
 import secrets
+import sys
 import threading
 import time
 import weakref
 from collections import Counter, deque
-from pathlib import Path
+from collections.abc import Callable
 from typing import Literal, get_args
 from zlib import crc32
 
+import orjson
+
 from tele.errors import BadInput
-from tele.store.columns import SCHEMA_VERSION
-from tele.store.layout import Layout, fsync_folder
-from tele.store.line import finish
+from tele.store.files import write_all
+from tele.store.journalfile import JournalFile, forget_parent, machine_id, process_id, reason
+from tele.store.layout import Layout
 
 __all__ = ["Durability", "Journal", "durability", "flush_all", "machine_id"]
 
@@ -32,9 +34,12 @@ Durability = Literal["process", "fsync", "buffered"]
 
 BUFFER_BYTES = 64 * 1024
 FLUSH_SECONDS = 0.25
+TELL_SECONDS = 1.0
+"""How often a loss that could not be told is tried again while nothing is recorded."""
 
-_F_FULLFSYNC = getattr(fcntl, "F_FULLFSYNC", None)
 _journals: weakref.WeakSet[Journal] = weakref.WeakSet()
+_registered = 0
+"""The worker process of multiprocessing that will close its journals when it ends."""
 
 
 def durability(name: str) -> Durability:
@@ -45,43 +50,46 @@ def durability(name: str) -> Durability:
     raise BadInput(f"Durability is 'process', 'fsync' or 'buffered', not {name!r}.")
 
 
-def machine_id(layout: Layout) -> str:
-    """16 hex digits that tell this machine from others within one store, and name it to nobody else."""
-    name = ""
-    for source in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        with contextlib.suppress(OSError):
-            name = name or Path(source).read_text().strip()
-    name = name or os.uname().nodename
-    return hashlib.blake2b(name.encode(), key=layout.hash_key, digest_size=8).hexdigest()
-
-
 class Journal:
     """Appends lines for one process. Safe across threads, signal handlers and fork; never raises an OSError.
 
     `append` takes a JSON object as bytes without its last brace. What could not be written is in `dropped`, by reason.
     """
 
+    _millisecond = 0
+    """When the newest file of this process was begun."""
+
     def __init__(self, layout: Layout, mode: Durability = "process", dropped: Counter[str] | None = None) -> None:
         """Take the store; `dropped` counts the losses of a process across its journals. Nothing is opened yet."""
         self.layout = layout
         self.mode = mode
         self.dropped: Counter[str] = Counter() if dropped is None else dropped
-        self._told: Counter[str] = Counter()
-        self._millisecond = 0
+        # How much of it a store was told goes with the counter: the next journal must not tell it again.
+        self._told: Counter[str] = vars(self.dropped).setdefault("told", Counter())
+        if self._told - self.dropped:  # the counter began anew since
+            self._told.clear()
+        machine_id(layout)  # looked up while there are file descriptors
         self._begin_process()
         _journals.add(self)
 
     def _begin_process(self) -> None:
-        self.process = "p" + secrets.token_hex(10)
+        self.process = process_id()
         self.writer = ""
-        self._fd = -1
-        self._seq = 0
+        self.events = 0
+        self.bytes = 0
+        self._file: JournalFile | None = None
+        self._spare: JournalFile | None = None
+        """A new file that refused a record and was cut back: it may take the next one."""
+        self._failing = False
+        """Whether the last record was dropped: the next one is tried once, not twice."""
+        self._told_here: Counter[str] = Counter()
+        self._tellings = 0
+        self._tried = 0.0
         self._lock = threading.RLock()
         self._busy = False
         self._waiting: deque[bytes] = deque()
-        self._buffer = bytearray()
-        self.events = 0
-        self.bytes = 0
+        self._buffer: list[bytes] = []
+        self._buffered = 0
         self._flusher: threading.Thread | None = None
         self._closed = threading.Event()
 
@@ -106,147 +114,189 @@ class Journal:
             self._put(self._waiting.popleft())
 
     def _put(self, body: bytes) -> None:
-        if self._fd < 0 and not self._open():
+        if self.mode == "buffered":
+            self._keep(body)
             return
-        content = b'%b,"seq":%d' % (body, self._seq)
-        line = b'%b,"crc":"%08x"}\n' % (content, crc32(content))
+        file = self._file
+        if file is None:
+            self._write([body])
+            return
+        number = b',"seq":%d' % file.seq
+        line = b'%b%b,"crc":"%08x"}\n' % (body, number, crc32(number, crc32(body)))
+        size = len(line)
         try:
-            if self.mode == "buffered":
-                self._keep(line)
-                return
-            written = os.write(self._fd, line)
-            if written != len(line):
-                self._end(f"short write ({written} of {len(line)} bytes)", 1)
-                return
-            if self.mode == "fsync":
-                self._fsync()
-            self._seq += 1
+            written = os.write(file.fd, line)
+            if written != size:
+                write_all(file.fd, line[written:])
+            if file.durable:
+                file.sync()
+            file.seq += 1
+            file.size += size
             self.events += 1
-            self.bytes += written
+            self.bytes += size
         except OSError as error:
-            self._end(error.strerror or str(error), 1)
+            self._write([body], reason(error))
         except BaseException:  # KeyboardInterrupt between write and count: the number may be used up, so end the file
-            self._write_buffer()
-            self._close_file()
+            self._give_up()
             raise
 
-    def _keep(self, line: bytes) -> None:
-        self._buffer += line
-        self._seq += 1
-        self.events += 1
-        if len(self._buffer) >= BUFFER_BYTES:
+    def _keep(self, body: bytes) -> None:
+        if self._file is None and not self._buffer:
+            self._open()  # a process that records shows that it lives; where that fails, the flush tries again
+        self._buffer.append(body)
+        self._buffered += len(body)
+        if self._buffered >= BUFFER_BYTES:
             self._write_buffer()
         elif self._flusher is None:
             self._start_flusher()
 
-    def _fsync(self) -> None:
-        if _F_FULLFSYNC is not None:
-            fcntl.fcntl(self._fd, _F_FULLFSYNC)
-        else:
-            os.fdatasync(self._fd)
-
     def _write_buffer(self) -> None:
-        data, self._buffer = self._buffer, bytearray()  # first: an interrupt must not have it written twice
-        lines = data.count(b"\n")
+        if self._buffer:
+            bodies, self._buffer, self._buffered = self._buffer, [], 0  # first: an interrupt must not write them twice
+            self._write(bodies)
+
+    def _write(self, rest: list[bytes], why: str = "") -> None:
+        """Write records, or drop and count them. `why` says that the file in use has failed on them."""
         try:
-            written = os.write(self._fd, data) if self._fd >= 0 else 0
-        except OSError as error:
-            self._end(error.strerror or str(error), lines)
-            return
-        if written != len(data):
-            whole = data.count(b"\n", 0, written)
-            self._end(f"short write ({written} of {len(data)} bytes)", lines - whole)
-            return
-        self.bytes += written
+            if self._file is not None and not why:
+                why = self._send(self._file, rest)
+            if self._file is None or why:
+                why = self._again(rest, why)
+        except BaseException as error:  # KeyboardInterrupt: what is not known to stand is counted
+            self._give_up()
+            self._drop(rest, type(error).__name__)
+            raise
+        self._failing = bool(why)
+        self._drop(rest, why)
+
+    def _send(self, file: JournalFile, rest: list[bytes]) -> str:
+        """Write what is to be told and records; those that stand are taken out of `rest`. Say why not all do."""
+        lost = self.dropped - self._told
+        before, size = file.seq, file.size
+        try:
+            return file.send([_loss(lost), *rest] if lost else rest)
+        finally:
+            done = file.seq - before
+            if lost and done:
+                self._told.update(lost)
+                self._told_here.update(lost)
+                self._tellings += 1
+                done -= 1
+            del rest[:done]
+            self.events += done
+            self.bytes += file.size - size
+
+    def _drop(self, rest: list[bytes], why: str) -> None:
+        if rest:
+            self.dropped[why] += len(rest)
 
     # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _open(self) -> bool:
-        """Begin a file: made under a temporary name and locked, so that nobody sees it unlocked or without header."""
+    def _again(self, rest: list[bytes], why: str) -> str:
+        """Finish the file that failed and write `rest` into a new one; say why where that does not take it either."""
+        if (file := self._file) is not None:
+            if not file.cut():  # what may still stand there must not be written again
+                self._give_up()
+                return why
+            self._finish(file)
+        tries = 1 if self._failing else 2
+        while tries:
+            tries -= 1
+            if why := self._open():
+                continue
+            new: JournalFile = self._file  # type: ignore[assignment]  # _open made it
+            before = len(rest)
+            if not (why := self._send(new, rest)):
+                return ""
+            if not new.cut():
+                self._give_up()
+                return why
+            if new.suspect:
+                self._give_up()
+            elif len(rest) < before:  # it took some: the others have a try in another one
+                self._finish(new)
+                tries = 1
+            else:
+                self._file, self._spare = None, new
+        return why
+
+    def _open(self) -> str:
+        """Begin a file, or go on in the one that was laid aside; say why that fails."""
+        if self._spare is not None:
+            self._file, self._spare = self._spare, None
+            return ""
         # One process's files sort in the order in which it wrote them, whatever its clock does.
-        self._millisecond = max(time.time_ns() // 1_000_000, self._millisecond + 1)
-        writer = f"w{self._millisecond:012x}{secrets.token_hex(4)}"
-        path = self.layout.journals / f"{writer}.jsonl"
-        temporary = self.layout.journals / f".{writer}.new"
-        fd = -1
+        Journal._millisecond = max(time.time_ns() // 1_000_000, Journal._millisecond + 1)
         try:
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            beginning, told, next_seq = self._beginning(writer)
-            if os.write(fd, beginning) != len(beginning):
-                raise OSError(28, "No space left on device")  # noqa: TRY301  # a short header is a failed one
-            temporary.rename(path)
-            if self.mode == "fsync":
-                os.fsync(fd)
-                fsync_folder(self.layout.journals)
+            self._file = JournalFile(self.layout, Journal._millisecond, durable=self.mode == "fsync")
         except OSError as error:
-            if fd >= 0:
-                os.close(fd)
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            self.dropped[error.strerror or str(error)] += 1
-            return False
-        self._fd, self.writer, self._seq, self._told = fd, writer, next_seq, told
-        return True
+            return reason(error)
+        self.writer = self._file.writer
+        self._told_here, self._tellings = Counter(), 0
+        _close_with_worker()
+        return ""
 
-    def _beginning(self, writer: str) -> tuple[bytes, Counter[str], int]:
-        """Header and, where records were dropped before, the event that says so; what is told then; the next number."""
-        header = {
-            "tele": "journal",
-            "version": SCHEMA_VERSION,
-            "store": self.layout.id,
-            "writer": writer,
-            "process": self.process,
-            "pid": os.getpid(),
-            "machine": machine_id(self.layout),
-            "start_ns": time.time_ns(),
-        }
-        lines = [_body(header)]
-        told = self.dropped.copy()
-        if lost := told - self._told:
-            lines.append(_loss(lost))
-        return b"".join(finish(line, seq) for seq, line in enumerate(lines)), told, len(lines)
+    def _finish(self, file: JournalFile) -> None:
+        file.finish(self.layout.id)
+        self._file = None
 
-    def _end(self, why: str, lost: int) -> None:
-        self.dropped[why] += lost
-        self._close_file()
-
-    def _close_file(self) -> None:
-        self._buffer.clear()
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            with contextlib.suppress(OSError):  # the file is given up: its close has nothing left to lose
-                os.close(fd)
+    def _give_up(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close(self.layout.id)
 
     # ── the process around it ────────────────────────────────────────────────────────────────────────────────────
 
     def flush(self) -> None:
         """Hand every record to write(2), and in mode `fsync` to the disk."""
-        with self._lock:
-            if self._busy:
-                return
-            self._put_waiting()
-            if self._buffer:
-                self._write_buffer()
+        self._alone(self._write_buffer)
 
     def check(self) -> None:
         """Tell of what was lost; notice that the file was removed under us: what it held is lost, a new one begins."""
-        with self._lock:
-            if self._fd >= 0 and not self._busy and os.fstat(self._fd).st_nlink == 0:
-                self.flush()
-                self._end("the journal's file was removed", self._seq - 1)
-            if self._fd >= 0 and not self._busy and (lost := self.dropped - self._told):
-                self._told = self.dropped.copy()
-                self._put(_loss(lost))
+        self._alone(self._look)
 
     def close(self) -> None:
         """Flush and finish the file; a later `append` begins a new one."""
         with self._lock:
             self._closed.set()
-            self.flush()
-            self._close_file()
+            self._alone(self._leave)
             self._flusher = None
             self._closed = threading.Event()
+
+    def _alone(self, action: Callable[[], None]) -> None:
+        """Do one thing with the journal; what a signal handler appends meanwhile is written behind it."""
+        with self._lock:
+            if self._busy:
+                return
+            self._busy = True
+            try:
+                self._put_waiting()
+                action()
+                self._put_waiting()
+            finally:
+                self._busy = False
+
+    def _look(self) -> None:
+        file = self._file
+        if file is not None and file.gone():
+            records = file.seq - 1 - self._tellings
+            self._told.subtract(self._told_here)
+            self._give_up()
+            if records:
+                self.dropped["the journal's file was removed"] += records
+        # Where nothing can be written this makes and removes a file, so it is not done at every tick.
+        if self.dropped - self._told and (self._file or time.monotonic() - self._tried > TELL_SECONDS):
+            self._tried = time.monotonic()
+            self._write([])
+
+    def _leave(self) -> None:
+        self._write_buffer()
+        self._tried = 0.0
+        self._look()
+        if self._spare is not None:
+            self._open()
+        if self._file is not None:
+            self._finish(self._file)
 
     def _start_flusher(self) -> None:
         thread = threading.Thread(target=self._flush_often, args=(self._closed,), name="tele-flush", daemon=True)
@@ -263,11 +313,12 @@ class Journal:
 
     def _in_child(self) -> None:
         self.dropped.clear()  # the parent tells of its own
-        self._told = Counter()
-        inherited = self._fd
+        self._told.clear()
+        inherited = (self._file, self._spare)
         self._begin_process()
-        if inherited >= 0:
-            os.close(inherited)  # only our copy: the parent's keeps the lock
+        for file in inherited:
+            if file is not None:
+                os.close(file.fd)  # only our copy: the parent's keeps the lock
 
 
 def flush_all() -> None:
@@ -277,16 +328,29 @@ def flush_all() -> None:
         journal.flush()
 
 
+def _close_all() -> None:
+    for journal in tuple(_journals):
+        journal.close()
+
+
+def _close_with_worker() -> None:
+    """Have a worker of multiprocessing close its journals when it ends: it does not run what atexit holds."""
+    global _registered
+    if _registered == os.getpid() or "multiprocessing.util" not in sys.modules:
+        return
+    from multiprocessing import parent_process, util
+
+    _registered = os.getpid()
+    if parent_process() is not None:
+        util.Finalize(None, _close_all, exitpriority=-100)
+
+
 def _loss(lost: Counter[str]) -> bytes:
     """The event that says what was lost, by reason."""
     now = time.time_ns()
     event_id = f"{now // 1_000_000:012x}7{secrets.token_hex(2)[:3]}8{secrets.token_hex(8)[:15]}"
     facts = {"event_id": event_id, "kind": "event", "name": "tele.dropped", "start_ns": now, "status": "error"}
-    return _body({**facts, "attributes": {"count": lost.total(), "why": dict(lost)}})
-
-
-def _body(facts: dict[str, object]) -> bytes:
-    return json.dumps(facts, separators=(",", ":")).encode()[:-1]
+    return orjson.dumps({**facts, "attributes": {"count": lost.total(), "why": dict(lost)}})[:-1]
 
 
 def _before_fork() -> None:
@@ -302,8 +366,10 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
+    forget_parent()
     for journal in tuple(_journals):
         journal._in_child()  # noqa: SLF001
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+atexit.register(_close_all)

@@ -10,21 +10,52 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 
 from tele.errors import NewerFormat
 from tele.store.columns import SCHEMA_VERSION
-from tele.store.journal import machine_id
-from tele.store.layout import Layout, network_filesystem
-from tele.store.line import Damage, Scan, scan
+from tele.store.files import fsync_folder
+from tele.store.journalfile import machine_id
+from tele.store.layout import FORMAT, Layout, network_filesystem
+from tele.store.line import END, Damage, Scan, scan
 from tele.store.manifest import Sealed
 
-__all__ = ["SILENT_SECONDS", "Header", "Tail", "dead", "headers", "liveness", "read_tail", "size_of"]
+__all__ = [
+    "SILENT_SECONDS",
+    "TORN",
+    "Header",
+    "Previous",
+    "Tail",
+    "dead",
+    "forget",
+    "headers",
+    "leftovers",
+    "liveness",
+    "locked",
+    "missing",
+    "read_tail",
+    "size_of",
+]
 
 SILENT_SECONDS = 600
+TORN = "a line was being written when the process died"
+"""Why the end of a dead writer's journal cannot be read: nothing in it was acknowledged."""
 _HEADER_BYTES = 4096
+_END_BYTES = 96
 _NAME = re.compile(r"w[0-9a-f]+\.jsonl")
+_MARKER = re.compile(r"(w[0-9a-f]+)\.born")
+_UNBORN = re.compile(r"\.(w[0-9a-f]+)\.new")
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The file that a process wrote before this one."""
+
+    writer: str
+    next: int
+    """Number that the next record there would have had: it held every line below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +69,11 @@ class Header:
     machine: str
     fault: str = ""
     """What is wrong with it, or empty."""
+    previous: Previous | None = None
+    format: int = 1
+    """Format of the file: from 2 on a journal that was closed says so."""
+    named: str = ""
+    """Writer that it names, where that is not the one of the file's name."""
 
     @property
     def foreign(self) -> bool:
@@ -51,22 +87,20 @@ class Tail:
 
     header: Header
     scan: Scan
+    ended: bool = False
+    """Whether the journal was closed: its last line says so, and nothing is missing behind the records."""
 
     def closed(self) -> Tail:
         """The same with its torn end as damage: its writer is dead, the line will not be finished."""
         found = self.scan
-        torn = Damage(found.end, found.torn, "a line was being written when the process died")
+        torn = Damage(found.end, found.torn, TORN)
         end = found.end + found.torn
-        return Tail(self.header, Scan(found.lines, found.first, found.next, end, 0, [*found.damage, torn]))
+        return Tail(self.header, Scan(found.lines, found.first, found.next, end, 0, [*found.damage, torn]), self.ended)
 
 
 def headers(layout: Layout) -> Iterator[Header]:
     """Headers of all journals, in order of their names; raises NewerFormat."""
-    try:
-        names = sorted(os.listdir(layout.journals))
-    except FileNotFoundError:
-        return
-    for name in names:
+    for name in sorted(_listed(layout)):
         if _NAME.fullmatch(name):
             with contextlib.suppress(FileNotFoundError):  # forgotten since it was listed
                 yield _header(layout, layout.journals / name)
@@ -83,20 +117,23 @@ def _header(layout: Layout, path: Path) -> Header:
         facts = orjson.loads(lines[0])
         kind, version, store = facts["tele"], int(facts["version"]), facts["store"]
         named, process, machine = str(facts["writer"]), str(facts["process"]), str(facts["machine"])
+        before, format_ = facts.get("previous"), int(facts.get("format", 1))
+        previous = Previous(str(before["writer"]), int(before["next"])) if before else None
     except (ValueError, KeyError, TypeError):
         return Header(path, writer, "?", SCHEMA_VERSION, "", "its first line is not a journal's")
-    if version > SCHEMA_VERSION:
-        raise NewerFormat(path, version, SCHEMA_VERSION)
-    fault = ""
+    for found, known in ((version, SCHEMA_VERSION), (format_, FORMAT)):
+        if found > known:
+            raise NewerFormat(path, found, known)
+    fault, other = "", ""
     if kind != "journal" or store != layout.id:
         fault = "it belongs to another store"
     elif named != writer:
-        fault = f"it is the journal of writer {named}"
-    return Header(path, writer, process, version, machine, fault)
+        fault, other = f"it is the journal of writer {named}", named if _NAME.fullmatch(f"{named}.jsonl") else ""
+    return Header(path, writer, process, version, machine, fault, previous, format_, other)
 
 
 def read_tail(header: Header, sealed: Sealed | None, limit: int = -1) -> Tail:
-    """Verify what stands behind the sealed offset, up to `limit` bytes; the header line is left out."""
+    """Verify what stands behind the sealed offset, up to `limit` bytes; header and closing line are left out."""
     offset, due = (sealed.offset, sealed.next) if sealed else (0, 0)
     if header.foreign:
         return Tail(header, Scan([], due, due, offset, 0, [Damage(0, 0, header.fault)]))
@@ -109,6 +146,7 @@ def read_tail(header: Header, sealed: Sealed | None, limit: int = -1) -> Tail:
         if size < offset:
             found = Damage(size, offset - size, f"it was cut to {size} bytes after {offset} were sealed")
             return Tail(header, Scan([], due, due, size, 0, [found]))
+        ended = _ended(file, size)
         file.seek(offset)
         data = file.read(limit)
         while limit > 0 and b"\n" not in data and (more := file.read(max(limit, 1 << 20))):
@@ -116,7 +154,65 @@ def read_tail(header: Header, sealed: Sealed | None, limit: int = -1) -> Tail:
     found_lines = scan(data, offset=offset, expected=due)
     if found_lines.lines and found_lines.first == 0:
         del found_lines.lines[0]
-    return Tail(header, found_lines)
+    if found_lines.lines and found_lines.lines[-1].startswith(END):
+        del found_lines.lines[-1]
+    return Tail(header, found_lines, ended)
+
+
+def _ended(file: BinaryIO, size: int) -> bool:
+    file.seek(max(size - _END_BYTES, 0))
+    last = file.read(_END_BYTES).rpartition(b"\n{")
+    return last[2].startswith(END[1:]) and last[2].endswith(b"\n")
+
+
+def missing(layout: Layout) -> list[str]:
+    """Writers whose journal was there and is gone, though nobody forgot it: its marker stands alone."""
+    there = set(_listed(layout))
+    marked = [found[1] for name in sorted(there) if (found := _MARKER.fullmatch(name))]
+    alone = [w for w in marked if f"{w}.jsonl" not in there and f".{w}.new" not in there]
+    return [writer for writer in alone if _stands_alone(layout, writer)]
+
+
+def _stands_alone(layout: Layout, writer: str) -> bool:
+    # A journal that was renamed, or forgotten, while the folder was listed is not in the list and not gone either.
+    # The names are looked up in the order in which a journal moves through them.
+    names = (f".{writer}.new", f"{writer}.jsonl")
+    return (
+        not any((layout.journals / name).exists() for name in names) and (layout.journals / f"{writer}.born").exists()
+    )
+
+
+def leftovers(layout: Layout, older_than_seconds: float) -> list[Path]:
+    """Journals that a process was killed while making: they hold no record, and can be forgotten."""
+    found = []
+    for path in (layout.journals / name for name in sorted(_listed(layout)) if _UNBORN.fullmatch(name)):
+        with contextlib.suppress(FileNotFoundError):  # it was just renamed into place
+            if time.time() - path.stat().st_mtime > older_than_seconds and not locked(path):
+                found.append(path)
+    return found
+
+
+def forget(*paths: Path) -> None:
+    """Remove journals that are sealed whole, or leftovers: their markers first, so that none of them is missed.
+
+    Raises OSError where one cannot be removed; one that is gone already is none the worse.
+    """
+    for path in paths:
+        unborn = _UNBORN.fullmatch(path.name)
+        path.with_name(f"{unborn[1] if unborn else path.stem}.born").unlink(missing_ok=True)
+    for folder in {path.parent for path in paths}:
+        fsync_folder(folder)  # else a power loss may bring a marker back and not its journal
+    for path in paths:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in paths}:
+        fsync_folder(folder)  # else one may come back that the manifest does not know any more, and be sealed again
+
+
+def _listed(layout: Layout) -> list[str]:
+    try:
+        return os.listdir(layout.journals)
+    except FileNotFoundError:
+        return []
 
 
 def liveness(layout: Layout) -> list[tuple[str, str, str]]:

@@ -1,6 +1,6 @@
 """Where a store lies on disk and what its `store.json` says.
 
-.tele/  .gitignore  store.json  journal/  segments/  manifest/  blobs/  quarantine/  lease
+.tele/  .gitignore  store.json  journal/  segments/  manifest/  blobs/  quarantine/  readers/  lease
 """
 
 from __future__ import annotations
@@ -9,20 +9,38 @@ import json
 import os
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tele.errors import ForeignStore, NewerFormat, NoStore, StoreNotWritable
+from tele.errors import DamagedFile, ForeignStore, NewerFormat, NoStore, StoreNotWritable, TeleError
+from tele.store.files import fsync_folder, publish_new, replace_file
+from tele.store.line import finish, scan
 
-__all__ = ["FOLDER", "FORMAT", "Layout", "find", "fsync_folder", "network_filesystem", "open_layout", "prepare"]
+__all__ = [
+    "FOLDER",
+    "FORMAT",
+    "SECOND",
+    "Layout",
+    "find",
+    "network_filesystem",
+    "open_layout",
+    "prepare",
+    "second",
+    "write_identity",
+]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files and folders of a store."""
 
 FOLDER = ".tele"
-_PARTS = ("journal", "segments", "manifest", "blobs", "quarantine")
+_PARTS = ("journal", "segments", "manifest", "blobs", "quarantine", "readers")
 _OURS = frozenset({*_PARTS, "store.json", "lease", "ingest"})
+SECOND = "manifest/store.copy"
+"""A second copy of `store.json`: without the key in it, hashes and the names of machines mean nothing any more."""
+_UNCHECKED = 1
+"""The last format whose store.json had no checksum."""
 _ID, _KEY = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{64}")
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"})
 
@@ -35,6 +53,8 @@ class Layout:
     id: str
     hash_key: bytes
     """Key of the hashes of what was cut or redacted; one for each store."""
+    format: int = FORMAT
+    """Version of its files and folders; an older one is read, and brought up to date by `tele store upgrade`."""
 
     @property
     def journals(self) -> Path:
@@ -56,6 +76,16 @@ class Layout:
         """Folder of the bodies above 32 KiB, by content."""
         return self.root / "blobs"
 
+    @property
+    def quarantine(self) -> Path:
+        """Folder of the damaged and unclaimed files that were set aside."""
+        return self.root / "quarantine"
+
+    @property
+    def readers(self) -> Path:
+        """Folder of one locked file for each open reader."""
+        return self.root / "readers"
+
 
 def find(path: Path | str | None = None) -> Path:
     """Say which folder is meant: `path`, else `$TELE_STORE`, else `.tele` here or in the nearest parent."""
@@ -76,12 +106,11 @@ def find(path: Path | str | None = None) -> Path:
 def open_layout(path: Path | str | None = None) -> Layout:
     """Open the store at `path` for reading.
 
-    Raises NoStore, ForeignStore or NewerFormat.
+    Raises NoStore, ForeignStore, NewerFormat or DamagedFile.
     """
     root = _absolute(find(path))
-    marker = root / "store.json"
     try:
-        facts = json.loads(marker.read_bytes())
+        return _read(root, root / "store.json")
     except FileNotFoundError:
         # A store that another process is just making has some of its parts; its store.json may come while we look.
         if root.is_dir() and any(name not in _OURS and not name.startswith(".") for name in os.listdir(root)):
@@ -93,13 +122,40 @@ def open_layout(path: Path | str | None = None) -> Layout:
         raise ForeignStore(root, f"it cannot be read ({error.strerror})") from None
     except ValueError:
         raise ForeignStore(root, "its store.json is not JSON") from None
+
+
+def second(root: Path) -> Layout | None:
+    """Layout by the second copy of `store.json`; None where that is of no use."""
+    try:
+        return _read(root, root / SECOND)
+    except (OSError, ValueError, TeleError):
+        return None
+
+
+def _read(root: Path, path: Path) -> Layout:
+    """Layout as a `store.json` states it; raises OSError, ValueError (no JSON) or a TeleError."""
+    content = path.read_bytes()
+    facts = json.loads(content)
     if not isinstance(facts, dict) or not {"format", "id", "hash_key"} <= facts.keys():
         raise ForeignStore(root, "its store.json lacks format, id or hash_key")
     if not _sound(facts):
         raise ForeignStore(root, "its store.json is not one of tele's")
     if facts["format"] > FORMAT:
         raise NewerFormat(root, facts["format"], FORMAT)
-    return Layout(root, str(facts["id"]), bytes.fromhex(facts["hash_key"]))
+    if facts["format"] > _UNCHECKED and (len(scan(content).lines) != 1 or content.count(b"\n") != 1):
+        raise DamagedFile(path, "its checksum does not match")
+    return Layout(root, str(facts["id"]), bytes.fromhex(facts["hash_key"]), facts["format"])
+
+
+def write_identity(root: Path, id_: str, hash_key: str) -> None:
+    """Write `store.json` and its second copy anew, in this release's format; raises OSError."""
+    content = _marker(id_, hash_key)
+    replace_file(root / SECOND, content)
+    replace_file(root / "store.json", content)
+
+
+def _marker(id_: str, hash_key: str) -> bytes:
+    return finish(json.dumps({"format": FORMAT, "id": id_, "hash_key": hash_key}).encode()[:-1], 0)
 
 
 def prepare(path: Path | str | None = None) -> Layout:
@@ -113,16 +169,27 @@ def prepare(path: Path | str | None = None) -> Layout:
     except NoStore:
         pass
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(root)
         for part in _PARTS:
             (root / part).mkdir(mode=0o700, exist_ok=True)
-        _publish(root / ".gitignore", b"*\n")
-        facts = {"format": FORMAT, "id": secrets.token_hex(16), "hash_key": secrets.token_hex(32)}
-        _publish(root / "store.json", json.dumps(facts).encode() + b"\n")
-        fsync_folder(root)
+        with suppress(FileExistsError):  # of two processes that make it at once, the first one wins
+            publish_new(root / ".gitignore", b"*\n")
+        with suppress(FileExistsError):
+            publish_new(root / SECOND, _marker(secrets.token_hex(16), secrets.token_hex(32)))
+        with suppress(FileExistsError):
+            publish_new(root / "store.json", (root / SECOND).read_bytes())
     except OSError as error:
         raise StoreNotWritable(root, error.strerror or str(error)) from None
     return _writable(open_layout(root))
+
+
+def _make_folder(root: Path) -> None:
+    """Make `root` and what it lies in; each new name survives power loss."""
+    new = [folder for folder in (root, *root.parents) if not folder.is_dir()]
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in reversed(new):
+        with suppress(PermissionError):  # a folder that may be entered and not read cannot be synced
+            fsync_folder(folder.parent)
 
 
 def _absolute(path: Path) -> Path:
@@ -136,7 +203,12 @@ def _absolute(path: Path) -> Path:
 def _sound(facts: dict[str, Any]) -> bool:
     """Whether the facts are what `prepare` writes: the id stands in paths and in SQL."""
     format_, id_, key = facts["format"], str(facts["id"]), str(facts["hash_key"])
-    return isinstance(format_, int) and bool(_ID.fullmatch(id_) and _KEY.fullmatch(key))
+    return (
+        isinstance(format_, int)
+        and not isinstance(format_, bool)
+        and format_ > 0
+        and bool(_ID.fullmatch(id_) and _KEY.fullmatch(key))
+    )
 
 
 def _writable(layout: Layout) -> Layout:
@@ -149,32 +221,6 @@ def _writable(layout: Layout) -> Layout:
     if not os.access(layout.journals, os.W_OK | os.X_OK):
         raise StoreNotWritable(layout.root, "the folder journal/ is read-only")
     return layout
-
-
-def _publish(path: Path, content: bytes) -> None:
-    """Write a file that two processes may make at once: the first one wins, none is seen half written."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return
-    finally:
-        temporary.unlink()
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive power loss."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def network_filesystem(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str | None:

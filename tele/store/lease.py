@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tele.errors import StoreBusy, StoreNotWritable
 from tele.store.layout import Layout
 
-__all__ = ["lease"]
+__all__ = ["changing", "lease"]
+
+
+@contextmanager
+def changing(layout: Layout, *, wait: float = 0.0) -> Iterator[None]:
+    """Hold the lease and change the store; what the system refuses is a StoreNotWritable. See `lease`."""
+    with lease(layout, wait=wait):
+        try:
+            yield
+        except OSError as error:
+            raise StoreNotWritable(layout.root, error.strerror or str(error)) from None
 
 
 @contextmanager
@@ -27,8 +40,10 @@ def lease(layout: Layout, *, wait: float = 0.0, name: str = "lease") -> Iterator
         raise StoreNotWritable(layout.root, error.strerror or str(error)) from None
     try:
         _lock(fd, layout, time.monotonic() + wait)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"process {os.getpid()} since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk must not keep the one out who makes room
+            os.ftruncate(fd, 0)
+            since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            os.pwrite(fd, f"process {os.getpid()} since {since}".encode(), 0)
         yield
     finally:
         os.close(fd)
@@ -40,8 +55,20 @@ def _lock(fd: int, layout: Layout, until: float) -> None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
-                holder = os.pread(fd, 200, 0).decode("utf-8", "replace") or "another process"
-                raise StoreBusy(layout.root, holder) from None
+                raise StoreBusy(layout.root, _holder(fd)) from None
             time.sleep(0.02)
         else:
             return
+
+
+def _holder(fd: int) -> str:
+    """Who holds the lock, by what it wrote; one that was stopped is said to be."""
+    text = os.pread(fd, 200, 0).decode("utf-8", "replace")
+    named = re.match(r"process (\d+)", text)
+    if named is None:
+        return "another process"
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{named[1]}/stat").read_text()
+        if status.rpartition(")")[2].split()[0] in ("T", "t"):
+            return f"{text}, which was stopped (`kill -CONT {named[1]}` lets it go on)"
+    return text

@@ -11,7 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zlib import crc32
 
-__all__ = ["Damage", "Scan", "finish", "scan"]
+__all__ = ["END", "Damage", "Scan", "finish", "scan"]
+
+END = b'{"tele":"end"'
+"""Body of the last line of a journal that was closed: nothing is missing behind the line before."""
+
 
 _TAIL = len(b',"crc":"00000000"}')
 

@@ -2,33 +2,47 @@
 
 An entry is published by hard-linking a synced temporary file to its number: the link fails where that number exists, so
 two publishers cannot both win, and no reader sees half of one. The state of the store is a fold over the entries; every
-64th carries the state itself, so that a reader opens at most 64 files.
+64th, and one that mends the chain, carries the state itself, so that a reader opens at most 64 files.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
-import secrets
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from tele.errors import DamagedFile, NewerFormat, StoreBusy
-from tele.store.layout import Layout, fsync_folder
+from tele.errors import DamagedFile, NewerFormat, StoreBusy, StoreNotWritable
+from tele.store.columns import SCHEMA_VERSION
+from tele.store.files import publish_new
+from tele.store.layout import Layout
 from tele.store.line import finish, scan
 
-__all__ = ["CHECKPOINT_EVERY", "VERSION", "Entry", "Sealed", "Segment", "State", "load", "publish"]
+__all__ = [
+    "CHECKPOINT_EVERY",
+    "VERSION",
+    "Entry",
+    "Link",
+    "Sealed",
+    "Segment",
+    "State",
+    "link",
+    "load",
+    "numbers",
+    "publish",
+]
 
-VERSION = 1
+VERSION = 2
 CHECKPOINT_EVERY = 64
 # What stands in an entry becomes paths: nothing else may.
 _WRITER = re.compile("w[0-9a-f]+")
 _SEGMENT = re.compile(r"segments/e[0-9a-f]{20}/[0-9a-f]{20}\.parquet")
+_BLOB = re.compile(r"blobs/[0-9a-f]{2}/[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,8 @@ class Segment:
     max_trace: str | None
     ranges: dict[str, list[list[int]]]
     """By writer, the numbers of the records it was sealed from: first and last of each unbroken stretch."""
+    amendments: int | None = None
+    """How many corrections are among the rows; None where nobody counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +89,24 @@ class Entry:
     time_ns: int
     added: list[Segment] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    """Segments whose rows stand in others now or were pruned, and bodies that nothing refers to.
+
+    Their files stay for readers that began before.
+    """
+    deleted: list[str] = field(default_factory=list)
+    """Removed files that are gone, or that are in use again."""
+    set_aside: list[str] = field(default_factory=list)
+    """Damaged segments: what is left of their files is in quarantine/."""
     journals: dict[str, Sealed] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
     """Journals that were sealed whole and are gone."""
-    opened: dict[str, list[str]] = field(default_factory=dict)
-    """Starts without an end, by event id: the writer and the journal line."""
+    opened: dict[str, list[Any]] = field(default_factory=dict)
+    """Starts without an end, by event id: the writer, the journal line and its schema version."""
     ended: list[str] = field(default_factory=list)
     """Event ids of starts carried before whose end is now in a segment."""
     amendments: int = 0
+    lost: list[int] = field(default_factory=list)
+    """Entries that were damaged or missing when this one mended the chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,59 +118,79 @@ class State:
     """SHA-256 of entry `n`; it covers every entry before."""
     segments: dict[str, Segment] = field(default_factory=dict)
     journals: dict[str, Sealed] = field(default_factory=dict)
-    opened: dict[str, list[str]] = field(default_factory=dict)
+    opened: dict[str, list[Any]] = field(default_factory=dict)
     amendments: int = 0
+    retired: dict[str, list[int]] = field(default_factory=dict)
+    """Removed segments and bodies whose files are still there: number and time (ns) of the entry that removed them."""
 
-    def apply(self, entry: Entry) -> State:
-        """State after `entry`; number and head stay for the caller to set."""
-        gone = set(entry.removed)
+    def apply(self, entry: Entry, n: int) -> State:
+        """State after `entry`, which has number `n`; number and head stay for the caller to set."""
+        gone = {*entry.removed, *entry.set_aside}
         ended = set(entry.ended)
         forgotten = set(entry.forgotten)
+        there = {segment.path for segment in entry.added} | set(entry.deleted)
+        retired = self.retired | {path: [n, entry.time_ns] for path in entry.removed}
         return replace(
             self,
             segments={p: s for p, s in self.segments.items() if p not in gone} | {s.path: s for s in entry.added},
+            retired={path: at for path, at in retired.items() if path not in there},
             journals={w: j for w, j in (self.journals | entry.journals).items() if w not in forgotten},
             opened={e: o for e, o in (self.opened | entry.opened).items() if e not in ended},
             amendments=self.amendments + entry.amendments,
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One entry as it was read, with what ties it to its neighbours."""
+
+    n: int
+    entry: Entry
+    previous: str
+    """Hash of the entry before, as this one states it."""
+    sha256: str
+    checkpoint: State | None
+
+
 def load(layout: Layout) -> State:
     """Fold the entries of the store; raises DamagedFile where the chain is broken, NewerFormat."""
-    numbers = _numbers(layout)
-    if not numbers:
+    known = numbers(layout)
+    if not known:
         if any(layout.segments.glob("*/[0-9a-f]*.parquet")) and not any(layout.journals.glob("*.jsonl")):
             raise DamagedFile(layout.manifest, "there are segments and no entry that names them")
         return State()
-    last = numbers[-1]
-    start = last - last % CHECKPOINT_EVERY
-    state = State()
-    for n in range(max(start, 1), last + 1):
-        path = _path(layout, n)
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            raise DamagedFile(path, "this entry of the manifest is missing") from None
-        entry, previous, checkpoint = _parse(path, content, n)
-        if n == start:
-            if checkpoint is None:
-                raise DamagedFile(path, "it lacks the state that every 64th entry carries")
-            state = checkpoint
-        elif n > 1 and previous != state.head:
-            raise DamagedFile(path, "it does not follow the entry before it")
-        else:
-            state = state.apply(entry)
-        state = replace(state, n=n, head=hashlib.sha256(content).hexdigest())
+    links = [link(layout, known[-1])]
+    while links[-1].checkpoint is None and links[-1].n > 1:
+        links.append(link(layout, links[-1].n - 1))
+    first = links.pop()
+    state = first.checkpoint or State().apply(first.entry, first.n)
+    state = replace(state, n=first.n, head=first.sha256)
+    for found in reversed(links):
+        if found.previous != state.head:
+            raise DamagedFile(_path(layout, found.n), "it does not follow the entry before it")
+        state = replace(state.apply(found.entry, found.n), n=found.n, head=found.sha256)
     return state
 
 
-def publish(layout: Layout, state: State, entry: Entry) -> State:
+def link(layout: Layout, n: int) -> Link:
+    """Read entry `n`; raises DamagedFile or NewerFormat."""
+    path = _path(layout, n)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise DamagedFile(path, "this entry of the manifest is missing") from None
+    entry, previous, checkpoint = _parse(layout, path, content, n)
+    return Link(n, entry, previous, hashlib.sha256(content).hexdigest(), checkpoint)
+
+
+def publish(layout: Layout, state: State, entry: Entry, *, mend: bool = False) -> State:
     """Add `entry` behind `state` in one atomic step and return the new state.
 
-    Raises StoreBusy where another publisher was first.
+    With `mend` it carries the state, so that nobody needs the entries before it. Raises StoreBusy where another
+    publisher was first, or StoreNotWritable.
     """
     n = state.n + 1
-    after = state.apply(entry)
+    after = state.apply(entry, n)
     facts: dict[str, Any] = {
         "tele": "manifest",
         "version": VERSION,
@@ -153,29 +199,20 @@ def publish(layout: Layout, state: State, entry: Entry) -> State:
         "previous": state.head,
         "entry": entry,
     }
-    if n % CHECKPOINT_EVERY == 0:
+    if mend or n % CHECKPOINT_EVERY == 0:
         facts["checkpoint"] = after
     content = finish(orjson.dumps(facts)[:-1], n)
-    path = _path(layout, n)
-    temporary = path.with_name(f".{secrets.token_hex(8)}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.fsync(fd)
-        os.link(temporary, path)
+        publish_new(_path(layout, n), content)
     except FileExistsError:
         raise StoreBusy(layout.root, "a process that published first") from None
-    finally:
-        os.close(fd)
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-    fsync_folder(layout.manifest)
+    except OSError as error:
+        raise StoreNotWritable(layout.root, error.strerror or str(error)) from None
     return replace(after, n=n, head=hashlib.sha256(content).hexdigest())
 
 
-def _numbers(layout: Layout) -> list[int]:
+def numbers(layout: Layout) -> list[int]:
+    """Numbers of the entries that are there, in order."""
     try:
         names = os.listdir(layout.manifest)
     except FileNotFoundError:
@@ -187,7 +224,7 @@ def _path(layout: Layout, n: int) -> Path:
     return layout.manifest / f"{n:012d}.json"
 
 
-def _parse(path: Path, content: bytes, n: int) -> tuple[Entry, str, State | None]:
+def _parse(layout: Layout, path: Path, content: bytes, n: int) -> tuple[Entry, str, State | None]:
     try:
         lines = scan(content, expected=n).lines
         if len(lines) != 1 or len(lines[0]) + 1 != len(content):
@@ -195,6 +232,8 @@ def _parse(path: Path, content: bytes, n: int) -> tuple[Entry, str, State | None
         facts = orjson.loads(lines[0])
         if facts["version"] > VERSION:
             raise NewerFormat(path, facts["version"], VERSION)
+        if facts["store"] != layout.id or facts["n"] != n:
+            raise DamagedFile(path, "it is an entry of another store or number")
         return _entry(facts["entry"]), facts["previous"], _state(facts.get("checkpoint"))
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedFile(path, f"it is not a manifest entry ({error})") from None
@@ -202,24 +241,50 @@ def _parse(path: Path, content: bytes, n: int) -> tuple[Entry, str, State | None
 
 def _entry(facts: dict[str, Any]) -> Entry:
     added = [_segment(segment) for segment in facts["added"]]
-    return Entry(**facts | {"added": added, "journals": _journals(facts)})
+    _removable(facts["removed"])
+    return Entry(**_known(Entry, facts) | {"added": added, "journals": _journals(facts), "opened": _opened(facts)})
 
 
 def _state(facts: dict[str, Any] | None) -> State | None:
     if facts is None:
         return None
     segments = {path: _segment(segment) for path, segment in facts["segments"].items()}
-    return State(**facts | {"segments": segments, "journals": _journals(facts)})
+    _removable(facts.get("retired", ()))
+    read = {"segments": segments, "journals": _journals(facts), "opened": _opened(facts)}
+    return State(**_known(State, facts) | read)
+
+
+def _opened(facts: dict[str, Any]) -> dict[str, list[Any]]:
+    """Starts with their schema version, which entries of version 1 did not state: it was 1."""
+    return {event: [*start, 1][:3] for event, start in facts["opened"].items()}
 
 
 def _journals(facts: dict[str, Any]) -> dict[str, Sealed]:
     for writer in facts["journals"]:
         if not _WRITER.fullmatch(writer):
             raise ValueError(f"{writer!r} is no writer")
-    return {writer: Sealed(**sealed) for writer, sealed in facts["journals"].items()}
+    return {writer: Sealed(**_known(Sealed, sealed)) for writer, sealed in facts["journals"].items()}
 
 
 def _segment(facts: dict[str, Any]) -> Segment:
-    if not _SEGMENT.fullmatch(facts["path"]):
-        raise ValueError(f"{facts['path']!r} is no path of a segment")
-    return Segment(**facts)
+    _checked(facts["path"])
+    if facts["schema"] > SCHEMA_VERSION:
+        raise NewerFormat(facts["path"], facts["schema"], SCHEMA_VERSION)
+    return Segment(**_known(Segment, facts))
+
+
+def _removable(paths: Iterable[str]) -> None:
+    """These files will be removed: none may lie elsewhere."""
+    for path in paths:
+        if not _SEGMENT.fullmatch(path) and not _BLOB.fullmatch(path):
+            raise ValueError(f"{path!r} is no path of a segment or blob")
+
+
+def _checked(path: str) -> None:
+    if not _SEGMENT.fullmatch(path):
+        raise ValueError(f"{path!r} is no path of a segment")
+
+
+def _known(kind: type, facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts that this release knows: a later one may add some."""
+    return {known.name: facts[known.name] for known in fields(kind) if known.name in facts}

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, Self
 from tele.errors import BadQuery
 from tele.store import blobs
 from tele.store.amend import AMENDED, amended_view
-from tele.store.columns import COLUMNS, NAMES, SCHEMA_VERSION
-from tele.store.decode import decode, lift, lines_table
+from tele.store.columns import COLUMNS, NAMES
+from tele.store.decode import fill, lift, shown
 from tele.store.journals import Tail, headers, liveness, read_tail, size_of
 from tele.store.layout import Layout, network_filesystem, open_layout
-from tele.store.manifest import Sealed, Segment, load
+from tele.store.manifest import Sealed, Segment, State, load
+from tele.store.names import experiment_id
+from tele.store.readers import Attendance
 from tele.store.schema import empty_select, quoted
 from tele.store.segments import verify
 from tele.store.views import view_sql
@@ -45,7 +47,11 @@ class Store:
     Closes with `close()` or as a context manager. SQL is read-only and reaches nothing outside the store.
     """
 
-    def __init__(self, layout: Layout, *, memory_limit: str = MEMORY_LIMIT) -> None:
+    def __init__(self, layout: Layout, *, experiment: str | None = None, memory_limit: str = MEMORY_LIMIT) -> None:
+        """Take the snapshot; one that is asked about `experiment` (its name, or its id) alone opens no other segments.
+
+        Where the store has sealed no such experiment, it is the snapshot of everything.
+        """
         import duckdb
 
         self.layout = layout
@@ -54,15 +60,19 @@ class Store:
         self.positions: dict[str, Sealed] = {}
         """How far each journal was read."""
         self._scratch = Path(tempfile.mkdtemp(prefix="tele-"))
+        self._attendance = Attendance(layout)
         try:
             self.state = load(layout)
-            verify(layout, self.state.segments.values())
+            self._attendance.at(self.state.n)
+            self._segments = _concerned(self.state, experiment)
+            verify(layout, self._segments)
             self._con = duckdb.connect(config={"memory_limit": memory_limit})
             self._con.execute("SET TimeZone = 'UTC'")
             self._con.execute(f"SET temp_directory = {quoted(self._scratch / 'spill')}")
             self._snapshot()
             self._lock()
         except BaseException:
+            self._attendance.close()
             shutil.rmtree(self._scratch, ignore_errors=True)
             raise
 
@@ -114,6 +124,7 @@ class Store:
     def close(self) -> None:
         """Let go of the snapshot and its temporary files."""
         self._con.close()
+        self._attendance.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -151,7 +162,7 @@ class Store:
         names = ", ".join(f'"{name}"' for name in NAMES)
         parts = [f"SELECT {names} FROM tail"]
         by_version: dict[int, list[Segment]] = {}
-        for segment in self.state.segments.values():
+        for segment in self._segments:
             by_version.setdefault(segment.schema, []).append(segment)
         for version, segments in sorted(by_version.items()):
             files = ", ".join(quoted(self.layout.root / segment.path) for segment in segments)
@@ -166,13 +177,12 @@ class Store:
         The table is DuckDB's: above its memory limit it spills into the private temporary folder.
         """
         self._tail_rows = 0
+        odd: list[tuple[str, bytes]] = []
         for version, batch in self._batches():
-            if not any(lines for _, lines in batch):
-                continue
-            if not self._tail_rows:
-                self._con.execute(f"CREATE TABLE read AS {empty_select()}")
+            if any(lines for _, lines in batch):
                 self._tail_rows = 1
-            decode(self._con, lines_table(batch), version=version).insert_into("read")
+                odd += fill(self._con, "read", batch, version=version)
+        self.damage += tuple(f"{writer}.jsonl: a line is no record ({shown(line)})" for writer, line in odd)
         if not self._tail_rows:
             self._con.execute(f"CREATE TABLE tail AS {empty_select()}")
             return
@@ -188,9 +198,10 @@ class Store:
 
     def _batches(self) -> Iterator[tuple[int, list[tuple[str, list[bytes]]]]]:
         """Lines of about 32 MB at a time, by schema version."""
-        carried = [(writer, [line.encode()]) for writer, line in self.state.opened.values()]
-        if carried:
-            yield SCHEMA_VERSION, carried
+        carried: dict[int, list[tuple[str, list[bytes]]]] = {}
+        for writer, line, version in self.state.opened.values():
+            carried.setdefault(version, []).append((writer, [line.encode()]))
+        yield from carried.items()
         damage = [f"{w}: {why} (offset {at})" for w, j in self.state.journals.items() for at, _, why in j.damage]
         pending: dict[int, list[tuple[str, list[bytes]]]] = {}
         size = 0
@@ -232,12 +243,22 @@ class Store:
             self._con.execute(f"SET {setting}")
 
 
-def open_store(path: Path | str | None = None, *, memory_limit: str = MEMORY_LIMIT) -> Store:
-    """Open the store at `path` (else `$TELE_STORE`, else the nearest `.tele`) for reading.
+def open_store(
+    path: Path | str | None = None, *, experiment: str | None = None, memory_limit: str = MEMORY_LIMIT
+) -> Store:
+    """Open the store at `path` (else `$TELE_STORE`, else the nearest `.tele`) for reading; see `Store`.
 
     Raises NoStore, ForeignStore, NewerFormat or DamagedFile.
     """
-    return Store(open_layout(path), memory_limit=memory_limit)
+    return Store(open_layout(path), experiment=experiment, memory_limit=memory_limit)
+
+
+def _concerned(state: State, experiment: str | None) -> list[Segment]:
+    """Segments that hold rows of `experiment`, or corrections, which may concern it."""
+    named = {experiment, experiment_id(experiment)} if experiment is not None else set()
+    if not any(segment.experiment_id in named for segment in state.segments.values()):
+        return list(state.segments.values())
+    return [s for s in state.segments.values() if s.experiment_id in named or s.amendments != 0]
 
 
 def _selected(version: int) -> str:

@@ -74,6 +74,9 @@ ANTI JOIN (
 def _runs() -> str:
     return f"""WITH life AS (
     SELECT run_id,
+        bool_or(name = 'tele.experiment.pruned') AS pruned,
+        min(make_timestamptz((attributes->>'$.first_ns')::BIGINT // 1000))
+            FILTER (name = 'tele.experiment.pruned') AS began,
         bool_or(name = 'tele.experiment.archived') AS archived,
         bool_or(name = 'tele.experiment.superseded') AS superseded,
         bool_or(name = 'tele.experiment.failed') AS failed,
@@ -110,6 +113,7 @@ def _runs() -> str:
 SELECT run_id, experiment, experiment_id, coalesce(life.condition, seen.condition) AS condition,
     CASE
         WHEN life.run_id IS NULL THEN 'ingested'
+        WHEN pruned THEN 'pruned'
         WHEN archived THEN 'archived'
         WHEN superseded THEN 'superseded'
         WHEN failed THEN 'failed'
@@ -118,7 +122,7 @@ SELECT run_id, experiment, experiment_id, coalesce(life.condition, seen.conditio
         WHEN greatest(owner.beat, latest.beat) = 1 THEN 'silent'
         ELSE 'interrupted'
     END AS status,
-    coalesce(started, first) AS started, ended, n_spans, n_open,
+    coalesce(started, began, first) AS started, ended, n_spans, n_open,
     {_field("hypothesis")},
     {_field("sample_size", "BIGINT")},
     {_field("sampling_rate", "DOUBLE")},
@@ -141,7 +145,7 @@ def _experiments() -> str:
 ), told AS (
     SELECT experiment_id, count(*) AS n_runs,
         coalesce(
-            arg_max(status, (started, run_id)) FILTER (status NOT IN ('archived', 'superseded', 'ingested')),
+            arg_max(status, (started, run_id)) FILTER (status NOT IN ('archived', 'superseded', 'pruned', 'ingested')),
             arg_max(status, (started, run_id))) AS status,
         arg_max(hypothesis, (started, run_id)) FILTER (hypothesis IS NOT NULL) AS hypothesis
     FROM runs
@@ -214,10 +218,10 @@ GROUP BY experiment, experiment_id, run_id, condition, replicate, item_id, chain
 def view_sql() -> dict[str, str]:
     """Return every view as name and `CREATE OR REPLACE VIEW` text, in the order in which they can be created.
 
-    They need `events` and `liveness(writer, process, state)`, which the reader makes. A run is `archived`, else
-    `superseded`, `failed` or `stopped` when its lifecycle says so; else it is as alive as the process that began it or
-    the process that wrote its last event: `running` or `paused`, `silent`, `interrupted`. Runs and experiments with no
-    lifecycle are `ingested`.
+    They need `events` and `liveness(writer, process, state)`, which the reader makes. A run is `pruned`, else
+    `archived`, `superseded`, `failed` or `stopped` when its lifecycle says so; else it is as alive as the process that
+    began it or the process that wrote its last event: `running` or `paused`, `silent`, `interrupted`. Runs and
+    experiments with no lifecycle are `ingested`.
     """
     bodies = {
         "spans": "SELECT *\nFROM events\nWHERE kind = 'span'",

@@ -115,6 +115,11 @@ class Process:
         self.lost[why] += count
         self._warn(why)
 
+    def warn(self) -> None:
+        """Warn of what was lost where nobody was calling: in the thread that flushes, or in a flush."""
+        for why in tuple(self.lost):
+            self._warn(why)
+
     def _warn(self, why: str) -> None:
         if why not in self.warned:
             self.warned.add(why)
@@ -131,7 +136,17 @@ class Process:
             self._sealers = [pid for pid in self._sealers if not _reaped(pid)]
             if len(self._sealers) > 1:  # one is at work, and one waits that will see what this run wrote
                 return
-            command = [sys.executable, "-m", "tele", "seal", "--quiet", "--store", str(journal.layout.root)]
+            command = [
+                sys.executable,
+                "-m",
+                "tele",
+                "seal",
+                "--quiet",
+                "--wait",
+                "60",
+                "--store",
+                str(journal.layout.root),
+            ]
             quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
             pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=quiet, setsid=True)
             self._sealers.append(pid)
@@ -144,6 +159,7 @@ class Process:
         if journal is None:
             return
         journal.check()
+        self.warn()
         if journal.events >= SEAL_EVENTS or journal.bytes >= SEAL_BYTES:
             self.seal_soon()
 
@@ -205,6 +221,7 @@ def configure(
 def flush() -> None:
     """Hand every record to write(2); in mode `fsync` they are on the disk already. Never raises."""
     flush_all()
+    process.warn()
 
 
 def dropped() -> dict[str, int]:

@@ -34,10 +34,10 @@ class Span(Node):
         "_fields",
         "_generation",
         "_inner",
-        "_mono",
         "_parent",
         "_token",
         "ended",
+        "mono_ns",
         "name",
         "start_ns",
     )
@@ -82,11 +82,11 @@ class Span(Node):
         self.span_id = ambient.ids.span()
         self._generation = ticker.generation
         self._token = here.set(self)
+        self.mono_ns = ambient.monotonic()
         if self.sampled:
             ticker.young[id(self)] = self
             if not ticker.running:
                 ticker.start()
-        self._mono = ambient.monotonic()
         return self
 
     def __exit__(
@@ -100,7 +100,7 @@ class Span(Node):
         token, self._token = self._token, None
         if token is None:
             return
-        end = self.start_ns + ambient.monotonic() - self._mono
+        end = self.start_ns + ambient.monotonic() - self.mono_ns
         self.ended = True
         if self.sampled and ticker.young.pop(id(self), None) is None:
             with ticker.writing:  # our start is being appended, or was: the end stands behind it

@@ -21,7 +21,7 @@ _TICK_SECONDS = 0.05
 
 
 class _Started(Protocol):
-    start_ns: int
+    mono_ns: int
     ended: bool
 
     def start_line(self) -> bytes | None: ...
@@ -60,14 +60,14 @@ class Ticker:
 
     def tick(self, age: int = OPEN_NS) -> None:
         """Write as started what is open for `age` nanoseconds; have the store sealed when that is due."""
-        limit = ambient.now() - age
+        limit = ambient.monotonic() - age
         while self.young:
             try:
                 key = next(iter(self.young))
                 span = self.young[key]
             except (StopIteration, KeyError, RuntimeError):  # ended, or another began, while we looked
                 continue
-            if span.start_ns > limit:
+            if span.mono_ns > limit:
                 break
             if self.young.pop(key, None) is span:
                 self._tell(span)

@@ -180,7 +180,7 @@ class TestRefusals:
         copy = tmp_path / ".tele"
         shutil.copytree(store, copy)
         marker = copy / "store.json"
-        marker.write_text(marker.read_text().replace('"format": 1', '"format": 2'))
+        marker.write_text(marker.read_text().replace('"format": 2', '"format": 3'))
         assert "Upgrade tele to read this store." in refused("experiments", "--store", copy)
 
     def test_an_unknown_experiment_names_the_nearest(self, store):
@@ -241,7 +241,7 @@ class TestRefusals:
         limited = [sys.executable, "-c", _LIMITED, *map(str, ingest)]
         done = subprocess.run(limited, capture_output=True, text=True, check=False)
         assert done.returncode == 2, done.stderr
-        assert "were not written" in done.stderr
+        assert "Cannot write to the store" in done.stderr
         assert "Traceback" not in done.stderr
         again = run(*ingest)
         assert again.returncode == 0, again.stderr

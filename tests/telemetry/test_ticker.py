@@ -14,12 +14,12 @@ from tele.telemetry.ticker import Ticker
 class Started:
     ended = False
 
-    def __init__(self, start_ns, told):
-        self.start_ns = start_ns
+    def __init__(self, mono_ns, told):
+        self.mono_ns = mono_ns
         self.told = told
 
     def start_line(self):
-        self.told.append(self.start_ns)
+        self.told.append(self.mono_ns)
 
 
 @pytest.fixture

@@ -13,14 +13,19 @@ from tele.errors import BadInput
 from tele.store.names import experiment_id
 from tele.telemetry.ingest import select as by_select
 from tele.telemetry.ingest.detect import Content, Reader, content, detect, reader_named, unpacking_errors
+from tele.telemetry.ingest.digests import Digests, digest
 from tele.telemetry.ingest.documents import documents
 from tele.telemetry.ingest.identity import stamped
 from tele.telemetry.ingest.record import Place, Problem, Record
 
 __all__ = ["IngestReport", "ingest"]
 
-BATCH = 1000
-"""Records that are looked up in the store at once."""
+BATCH = 20_000
+"""Records that are numbered and looked up at once: each look-up is a pass over all ids."""
+BATCH_BYTES = 32 * 1024 * 1024
+"""The same by the size of what they hold."""
+TOLD_EVERY = 1000
+"""Records after which progress is told."""
 MAX_PROBLEMS = 1000
 """Problems that a report names; all are counted."""
 MAX_UNRECOGNISED = 100
@@ -72,14 +77,15 @@ def ingest(
     the SQL of `select` does not run.
     """
     source = _Source(reader_named(format) if format else None, select)
-    run = _Run(append, known, experiment, on_progress)
-    files, run.repeated = _distinct(_found(paths))
+    files, repeated = _distinct(_found(paths))
     if strict:
         _refuse_problems(files, source)
-    for path in files:
-        run.take(path, source.items(path))
+    with Digests() as contents, Digests() as given:
+        run = _Run(append, known, experiment, on_progress, contents, given)
+        for path in files:
+            run.take(path, source.items(path))
     run.refuse_nothing()
-    return run.report()
+    return run.report(repeated)
 
 
 # Which files
@@ -221,23 +227,30 @@ def _unknown_sentence(file: str) -> str:
 
 
 class _Run:
-    """One ingest: the counts so far, and the batch that waits."""
+    """One ingest: the counts so far, and which contents and given ids came by."""
 
-    def __init__(self, append: Append, known: Known, experiment: str, on_progress: Progress | None) -> None:
+    def __init__(
+        self,
+        append: Append,
+        known: Known,
+        experiment: str,
+        on_progress: Progress | None,
+        contents: Digests,
+        given: Digests,
+    ) -> None:
         self.append, self.known, self.on_progress = append, known, on_progress
         self.experiment = experiment
         self.experiment_id = experiment_id(experiment)
-        self.seen: dict[bytes, int] = {}
+        self.contents, self.given = contents, given
         self.counts: Counter[str] = Counter()
         self.by_format: Counter[str] = Counter()
         self.problems: list[Problem] = []
         self.unknown: list[str] = []
-        self.repeated: list[str] = []
 
     def take(self, path: Path, items: Iterable[_Item]) -> None:
         """Append what is new of one file."""
-        before = self.counts["read"]
         name = ""
+        taken = size = 0
         batch: list[Record] = []
         for item in items:
             if isinstance(item, Problem):
@@ -248,36 +261,65 @@ class _Run:
                 name = item.name
                 self.counts["files"] += 1
                 self.by_format[name] += 0
-            elif (record := self._identified(item, path)) is not None:
-                self.counts["read"] += 1
-                self.by_format[name] += 1
-                batch.append(record)
-                if len(batch) == BATCH:
-                    self._flush(batch)
-                    self._tell(path, self.counts["read"] - before)
-                    batch = []
-        self._flush(batch)
-        self._tell(path, self.counts["read"] - before)
+            else:
+                batch.append(item)
+                taken += 1
+                size += _size(item)
+                if len(batch) == BATCH or size >= BATCH_BYTES:
+                    self._flush(batch, path, name)
+                    batch, size = [], 0
+                if taken % TOLD_EVERY == 0:
+                    self._tell(path, taken)
+        self._flush(batch, path, name)
+        self._tell(path, taken)
 
-    def _identified(self, record: Record, path: Path) -> Record | None:
-        try:
-            # the id has the experiment's id in it: two ways to write one name give the same events
-            return {"experiment": self.experiment, **stamped(record, self.experiment_id, self.seen)}
-        except RecursionError:
-            self._problem(Place(str(path)).problem(f"record {self.counts['read'] + 1} is nested too deeply"))
-            return None
-
-    def _flush(self, batch: list[Record]) -> None:
+    def _flush(self, batch: list[Record], path: Path, name: str) -> None:
+        """Append what is new of a batch; `name` is its format."""
         if not batch:
             return
-        there = set(self.known([record["event_id"] for record in batch]))
-        for record in batch:
+        batch, records = self._identified(batch, path)
+        self.counts["read"] += len(records)
+        self.by_format[name] += len(records)
+        there = self._there(batch, records)
+        for record in records:
             if record["event_id"] in there:
                 self.counts["duplicates"] += 1
             else:
                 there.add(record["event_id"])
                 self.append(record)
                 self.counts["added"] += 1
+
+    def _identified(self, batch: list[Record], path: Path) -> tuple[list[Record], list[Record]]:
+        """Give what of a batch can have ids, as it was and with ids.
+
+        They are numbered as if no content had come by before, and again where some has, which is rare.
+        """
+        counts: dict[bytes, int] = {}
+        fit: list[Record] = []
+        records: list[Record] = []
+        for record in batch:
+            try:
+                # the id has the experiment's id in it: two ways to write one name give the same events
+                records.append(stamped(record, self.experiment_id, counts))
+                fit.append(record)
+            except RecursionError:
+                number = self.counts["read"] + len(records) + 1
+                self._problem(Place(str(path)).problem(f"record {number} is nested too deeply"))
+        if earlier := self.contents.counts(counts):
+            records = [stamped(record, self.experiment_id, earlier) for record in fit]
+        self.contents.add(counts)
+        for record in records:
+            record.setdefault("experiment", self.experiment)
+        return fit, records
+
+    def _there(self, batch: list[Record], records: list[Record]) -> set[str]:
+        """Event ids of a batch that the store has, or that the source gave to an earlier row."""
+        there = set(self.known([record["event_id"] for record in records]))
+        given = {digest(record["event_id"]): record["event_id"] for record in batch if record.get("event_id")}
+        if given:
+            there |= {given[known] for known in self.given.counts(given)}
+            self.given.add(dict.fromkeys(given, 1))
+        return there
 
     def _problem(self, problem: Problem) -> None:
         self.counts["problems"] += 1
@@ -298,7 +340,7 @@ class _Run:
             raise BadInput(_unknown_sentence(self.unknown[0]))
         raise BadInput("There is no file to read.")
 
-    def report(self) -> IngestReport:
+    def report(self, repeated: Sequence[str]) -> IngestReport:
         """Say what became of the files."""
         return IngestReport(
             files=self.counts["files"],
@@ -309,5 +351,17 @@ class _Run:
             problems=tuple(self.problems),
             by_format=dict(self.by_format),
             unknown=tuple(self.unknown),
-            repeated=tuple(self.repeated),
+            repeated=tuple(repeated),
         )
+
+
+def _size(value: object) -> int:
+    """Bytes of a record, nearly: what a batch of them holds in memory goes with it."""
+    if isinstance(value, str):
+        return len(value)
+    try:
+        if isinstance(value, dict):
+            return sum(map(_size, value.values()), 8 * len(value))
+        return sum(map(_size, value), 8 * len(value)) if isinstance(value, list) else 8
+    except RecursionError:  # too deep to have an id: a Problem soon
+        return 8

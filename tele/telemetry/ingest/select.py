@@ -13,13 +13,14 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tele.errors import BadInput, BadQuery
 from tele.store.columns import BY_NAME
 from tele.telemetry.ingest.detect import Content, content
-from tele.telemetry.ingest.record import Place, Problem, Record, RecordError, without_empty
+from tele.telemetry.ingest.record import Place, Problem, Record, RecordError
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,10 +36,13 @@ _TIMES = {"time": "start_ns", "end_time": "end_ns"}
 _COLUMNS = tuple(name for name in BY_NAME if name not in _REFUSED)
 _JSON = frozenset(name for name in _COLUMNS if BY_NAME[name].json)
 _IDS = {"trace_id": 32, "span_id": 16, "parent_id": 16}
+_OPENING = frozenset("{[")
+_NOTHING: tuple[object, ...] = ([], {})
 _KINDS = ("span", "event", "metric")
 _HEX = re.compile("[0-9a-f]+")
 _LOCK = (
     "SET temp_directory = ''",  # must come before external access is off
+    "SET threads = 1",  # each thread holds row groups of its own, and who takes the rows is slower than one
     "SET allowed_directories = []",
     "SET enable_external_access = false",
     "SET autoinstall_known_extensions = false",
@@ -164,39 +168,74 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What the SELECT gives, told apart once for all rows."""
+
+    names: tuple[str, ...]
+    """As they stand in a record."""
+    json: tuple[tuple[str, bool], ...]
+    """Columns of JSON, and whether they came as text."""
+    ids: tuple[tuple[str, int], ...]
+    """Columns of hex digits, and how many."""
+    tags: bool
+    success: bool
+
+    @classmethod
+    def of(cls, columns: dict[str, str]) -> _Columns:
+        """From names and types of the selected columns."""
+        json = tuple((name, columns[name] == "VARCHAR") for name in columns if name in _JSON)
+        ids = tuple((name, width) for name, width in _IDS.items() if name in columns)
+        names = tuple(_TIMES.get(name, name) for name in columns)
+        return cls(names, json, ids, "tags" in columns, "success" in columns)
+
+
 def _records(database: duckdb.DuckDBPyConnection, columns: dict[str, str], place: Place) -> Iterator[Record | Problem]:
-    names = [_TIMES.get(name, name) for name in columns]
-    texts = frozenset(name for name in _JSON if columns.get(name) == "VARCHAR")
+    given = _Columns.of(columns)
     number = 0
     while batch := database.fetchmany(BATCH):
-        for *values, bad in batch:
+        for row in batch:
             number += 1
-            here = place.at(f"row {number}")
             try:
-                yield _record(names, values, bad, texts)
+                yield _record(given, row)
             except RecordError as error:
-                yield here.problem(str(error))
+                yield place.at(f"row {number}").problem(str(error))
 
 
-def _record(names: Sequence[str], values: Sequence[Any], bad: Sequence[str], texts: frozenset[str]) -> Record:
-    if bad:
+def _record(columns: _Columns, row: Sequence[Any]) -> Record:
+    """Make a record of a row, whose last value lists the columns that did not fit."""
+    if bad := row[-1]:
         raise RecordError(f"the value of {', '.join(bad)} does not fit the column's type")
-    given = dict(zip(names, values, strict=True))
-    record: Record = without_empty({"kind": "span", **{k: v for k, v in given.items() if v is not None}})
-    if record["kind"] not in _KINDS:
-        raise RecordError(f"kind {record['kind']!r} is none of {', '.join(_KINDS)}")
-    for name in _JSON & record.keys():
-        record[name] = _json(name, record[name], as_text=name in texts)
-    _take_ids(record)
-    record.setdefault("name", record.get("operation", record["kind"]))
-    if record["kind"] == "span":
-        _complete(record, success_given="success" in names)
-    return without_empty(record)
+    record: Record = {"kind": "span"}
+    for name, value in zip(columns.names, row, strict=False):  # the row is longer by that list
+        if value is not None:
+            record[name] = value
+    kind = record["kind"]
+    if kind not in _KINDS:
+        raise RecordError(f"kind {kind!r} is none of {', '.join(_KINDS)}")
+    _take_structures(record, columns)
+    _take_ids(record, columns.ids)
+    if "name" not in record:
+        record["name"] = record.get("operation", kind)
+    if kind == "span":
+        _complete(record, success_given=columns.success)
+    return record
+
+
+def _take_structures(record: Record, columns: _Columns) -> None:
+    """Put the values of JSON columns in place of their text, and leave out what is empty."""
+    for name, as_text in columns.json:
+        if name in record and (value := _json(name, record[name], as_text=as_text)) not in _NOTHING:
+            record[name] = value
+        else:
+            record.pop(name, None)
+    if columns.tags and not record.get("tags"):
+        record.pop("tags", None)
 
 
 def _json(name: str, text: str, *, as_text: bool) -> Any:
     """Give the value of a JSON column: structures of SQL as they are, text as the object or array that it holds."""
-    if as_text and text.lstrip()[:1] not in {"{", "["}:
+    if as_text and text[:1] not in _OPENING and text.lstrip()[:1] not in _OPENING:
         if name in {"input", "output"}:
             return text
         raise RecordError(f"{name} is not JSON")
@@ -213,11 +252,11 @@ def _json(name: str, text: str, *, as_text: bool) -> Any:
     return value
 
 
-def _take_ids(record: Record) -> None:
+def _take_ids(record: Record, ids: Sequence[tuple[str, int]]) -> None:
     """Put ids in their form: hex is padded, a UUID loses its dashes, other text is hashed and kept as an attribute."""
-    for name, width in _IDS.items():
+    for name, width in ids:
         text = record.get(name)
-        if text is None:
+        if text is None or (len(text) == width and _HEX.fullmatch(text)):
             continue
         bare = text.strip().lower().replace("-", "")
         if len(bare) <= width and _HEX.fullmatch(bare):
@@ -232,7 +271,9 @@ def _complete(record: Record, *, success_given: bool) -> None:
     if "end_ns" not in record and "start_ns" in record and "duration_ms" in record:
         record["end_ns"] = record["start_ns"] + round(record["duration_ms"] * 1e6)
     if not success_given:
-        failed = "error_type" in record or bool(record.get("error_message"))
-        ended = "duration_ms" in record or "end_ns" in record
-        record["success"] = False if failed else (True if ended else None)
-    record.setdefault("status", "error" if record.get("success") is False else "unset")
+        if "error_type" in record or record.get("error_message"):
+            record["success"] = False
+        elif "duration_ms" in record or "end_ns" in record:
+            record["success"] = True
+    if "status" not in record:
+        record["status"] = "error" if record.get("success") is False else "unset"

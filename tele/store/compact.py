@@ -1,0 +1,169 @@
+"""Compaction: many small segments of an experiment become files of about a million rows.
+
+Each group is one step of its own: verified segments are read in the order of time, written as one file, read back and
+compared, and one manifest entry takes the old ones out and the new one in. Between two groups the lease is free, so
+that sealing goes on. The old files stay for a grace period that running readers extend.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tele.errors import DamagedFile
+from tele.store.columns import COLUMNS, NAMES
+from tele.store.decode import lift
+from tele.store.layout import Layout
+from tele.store.lease import changing
+from tele.store.manifest import Entry, Segment, State, load, publish
+from tele.store.schema import quoted
+from tele.store.segments import ORDER, verify, write
+from tele.store.sweep import sweep
+from tele.store.workbench import workbench
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["TARGET_ROWS", "CompactReport", "compact", "groups", "merge"]
+
+TARGET_ROWS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CompactReport:
+    """What one compaction did."""
+
+    rows: int
+    """Rows that were written again."""
+    before: int
+    """Segments taken out."""
+    after: int
+    """Segments put in."""
+    bytes_before: int
+    bytes_after: int
+
+
+def compact(
+    layout: Layout,
+    *,
+    wait: float = 0.0,
+    target_rows: int = TARGET_ROWS,
+    progress: Callable[[int], object] | None = None,
+) -> CompactReport:
+    """Fold small segments into larger ones; `progress` is told the rows of each new file.
+
+    It may be interrupted at any instant: what is done stays done. Raises StoreBusy, NewerFormat, DamagedFile (nothing
+    damaged is ever folded into a sound file) or StoreNotWritable (no space).
+    """
+    rows = before = after = bytes_before = bytes_after = 0
+    with workbench(layout) as con:
+        while True:
+            with changing(layout, wait=wait):
+                state = load(layout)
+                group = next(groups(state, target_rows), None)
+                if group is None:
+                    sweep(layout, state)
+                    return CompactReport(rows, before, after, bytes_before, bytes_after)
+                made = merge(con, layout, group)
+                publish(layout, state, Entry("compact", time.time_ns(), [made], [s.path for s in group]))
+            rows, before, after = rows + made.rows, before + len(group), after + 1
+            bytes_before, bytes_after = bytes_before + sum(s.size for s in group), bytes_after + made.size
+            if progress:
+                progress(made.rows)
+
+
+def groups(state: State, target_rows: int = TARGET_ROWS) -> Iterator[list[Segment]]:
+    """Neighbours in time of one experiment that make a file of at most `target_rows` rows."""
+    experiments: dict[str, list[Segment]] = {}
+    for segment in state.segments.values():
+        if segment.rows <= target_rows // 2:
+            experiments.setdefault(segment.experiment_id, []).append(segment)
+    for small in experiments.values():
+        group: list[Segment] = []
+        for segment in sorted(small, key=_begin):
+            if sum(s.rows for s in group) + segment.rows > target_rows:
+                if len(group) > 1:
+                    yield group
+                group = []
+            group.append(segment)
+        if len(group) > 1:
+            yield group
+
+
+def merge(con: duckdb.DuckDBPyConnection, layout: Layout, group: list[Segment], where: str = "true") -> Segment:
+    """Write the rows of `group` that `where` selects as one segment of the current schema version.
+
+    Raises DamagedFile where a file is not what was written, or where the new one does not hold the same rows.
+    """
+    verify(layout, group, again=True)
+    ordered = sorted(group, key=_begin)
+    rows = f"SELECT * FROM ({_selected(layout, ordered)}) WHERE {where}"
+    sort = "" if _in_order(con, layout, ordered) else f" ORDER BY {ORDER}"
+    made = write(con, layout, rows + sort, group[0].experiment_id, _ranges(group))
+    new = f"SELECT * FROM read_parquet({quoted(layout.root / made.path)})"
+    if _digest(con, rows) != _digest(con, new):
+        (layout.root / made.path).unlink()
+        raise DamagedFile(layout.root / made.path, "the rows read back are not those that were written")
+    return made
+
+
+def _selected(layout: Layout, segments: list[Segment]) -> str:
+    """Query of the rows of `segments`, in their order, with the columns of the current schema version."""
+    parts: list[tuple[int, list[str]]] = []
+    for segment in segments:
+        if not parts or parts[-1][0] != segment.schema:
+            parts.append((segment.schema, []))
+        parts[-1][1].append(quoted(layout.root / segment.path))
+    return " UNION ALL ".join(
+        f"SELECT {_columns(version)} FROM read_parquet([{', '.join(files)}], hive_partitioning=false)"
+        for version, files in parts
+    )
+
+
+def _columns(version: int) -> str:
+    return ", ".join(f'{lift(c, "attributes")} AS "{c.name}"' if c.since > version else f'"{c.name}"' for c in COLUMNS)
+
+
+def _begin(segment: Segment) -> tuple[int, str]:
+    return segment.min_ns if segment.min_ns is not None else 2**63, segment.path
+
+
+def _in_order(con: duckdb.DuckDBPyConnection, layout: Layout, ordered: list[Segment]) -> bool:
+    """Whether the files one behind the other are sorted already: that saves the sort, which is most of the cost."""
+    if any(segment.min_ns is None or segment.max_ns is None for segment in ordered):
+        return False
+    if any(a.max_ns >= b.min_ns for a, b in pairwise(ordered)):  # type: ignore[operator]
+        return False
+    files = ", ".join(quoted(layout.root / segment.path) for segment in ordered)
+    query = f"SELECT sum(stats_null_count) FROM parquet_metadata([{files}]) WHERE path_in_schema = 'start_ns'"
+    return bool(con.execute(query).fetchall() == [(0,)])
+
+
+def _digest(con: duckdb.DuckDBPyConnection, rows: str) -> list[tuple[object, ...]]:
+    """Count and checksum of rows in any order: every value of every column counts."""
+    names = ", ".join(f'"{name}"' for name in NAMES)
+    return con.execute(
+        f"SELECT count(*), bit_xor(hash({names})), sum(hash({names}) % 1000003) FROM ({rows})"
+    ).fetchall()
+
+
+def _ranges(group: list[Segment]) -> dict[str, list[list[int]]]:
+    """Ranges of the segments together, neighbours joined."""
+    together: dict[str, list[list[int]]] = {}
+    for segment in group:
+        for writer, stretches in segment.ranges.items():
+            together.setdefault(writer, []).extend(stretches)
+    return {writer: _joined(stretches) for writer, stretches in together.items()}
+
+
+def _joined(stretches: list[list[int]]) -> list[list[int]]:
+    joined: list[list[int]] = []
+    for first, last in sorted(stretches):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = [joined[-1][0], max(last, joined[-1][1])]
+        else:
+            joined.append([first, last])
+    return joined

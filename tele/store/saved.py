@@ -1,0 +1,82 @@
+"""Rows of lost segments that can be proven to be what was written: from journals, and from files that name themselves.
+
+A journal line has its checksum; a segment that no entry names has its own hash for a name. Of what they hold, the rows
+are taken that stand nowhere else and that were not pruned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tele.store.columns import NAMES
+from tele.store.decode import fill
+from tele.store.journals import Header, headers, read_tail, size_of
+from tele.store.layout import Layout
+from tele.store.manifest import Sealed, Segment, State
+from tele.store.remarks import ABOUT_THE_STORE, PRUNED
+from tele.store.schema import empty_select, quoted
+from tele.store.seal import ranges
+from tele.store.segments import ORDER, own_name, write
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["save"]
+
+_CHUNK_BYTES = 32 * 1024 * 1024
+
+
+def save(
+    con: duckdb.DuckDBPyConnection, layout: Layout, state: State, lost: list[Segment], files: Iterable[Path]
+) -> list[Segment]:
+    """Seal what can be saved of the segments `lost`, and what stands in `files` alone; `state` is without them."""
+    con.execute(f"CREATE OR REPLACE TABLE saved AS {empty_select()}")
+    there = {header.writer: header for header in headers(layout) if not header.foreign}
+    for writer in sorted({writer for segment in lost for writer in segment.ranges} & there.keys()):
+        stretches = [stretch for segment in lost for stretch in segment.ranges.get(writer, [])]
+        _from_journal(con, there[writer], stretches)
+    names = ", ".join(f'"{name}"' for name in NAMES)
+    for path in files:
+        if own_name(path):
+            con.execute(f"INSERT INTO saved SELECT {names} FROM read_parquet({quoted(path)})")
+    _leave_out(con, layout, state, there)
+    rows = "SELECT DISTINCT ON (event_id) * FROM saved WHERE experiment_id = {}"
+    return [
+        write(con, layout, f"FROM ({rows.format(quoted(experiment))}) ORDER BY {ORDER}", experiment, by_writer)
+        for experiment, by_writer in ranges(con, "saved").items()
+    ]
+
+
+def _from_journal(con: duckdb.DuckDBPyConnection, header: Header, stretches: list[list[int]]) -> None:
+    """Read the lines of a journal whose numbers lie in `stretches` into table `saved`."""
+    at: Sealed | None = None
+    while True:
+        tail = read_tail(header, at, _CHUNK_BYTES)
+        wanted = [line for line in tail.scan.lines if any(a <= _number(line) <= b for a, b in stretches)]
+        if wanted:
+            fill(con, "saved", [(header.writer, wanted)], version=header.version)
+        if tail.scan.end >= size_of(header.path) or tail.scan.end <= (at.offset if at else 0):
+            return
+        at = Sealed(header.process, tail.scan.end, tail.scan.next)
+
+
+def _number(line: bytes) -> int:
+    return int(line[line.rfind(b',"seq":') + 7 : line.rfind(b',"crc":')])
+
+
+def _leave_out(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, there: dict[str, Header]) -> None:
+    """Drop from table `saved` what stands elsewhere, what will be sealed from a journal, and what was pruned."""
+    con.execute(f"DELETE FROM saved WHERE status = 'open' OR name IN {ABOUT_THE_STORE}")
+    for writer in there:
+        sealed = state.journals.get(writer)
+        con.execute("DELETE FROM saved WHERE writer = ? AND seq >= ?", [writer, sealed.next if sealed else 0])
+    concerned = {experiment for (experiment,) in con.execute("SELECT DISTINCT experiment_id FROM saved").fetchall()}
+    files = [quoted(layout.root / s.path) for s in state.segments.values() if s.experiment_id in concerned]
+    if files:
+        sound = f"read_parquet([{', '.join(files)}], hive_partitioning=false)"
+        con.execute(f"DELETE FROM saved WHERE event_id IN (SELECT event_id FROM {sound})")
+        con.execute(f"""
+            DELETE FROM saved WHERE (experiment_id, coalesce(run_id, '')) IN (
+                SELECT (experiment_id, coalesce(run_id, '')) FROM {sound} WHERE name = '{PRUNED}')""")
