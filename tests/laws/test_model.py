@@ -34,6 +34,7 @@ FIELDS = ("event_id", "kind", "name", "experiment", "item_id", "status", "start_
 EXPERIMENTS = ["alpha", "beta \N{SNOWMAN}", "default"]
 BUFFERED = 2
 """The journal in that mode; those before it have reached the file when a record's call returns."""
+WAYS_OUT = ["closed", "killed", "killed in a write"]
 CHANCE = st.randoms(use_true_random=True)
 BODY = json.dumps("a long prompt " * 3000).encode()
 KILLED = "being written when the process died"
