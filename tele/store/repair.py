@@ -11,19 +11,21 @@ import hashlib
 import secrets
 import shutil
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tele.errors import TeleError
 from tele.store.chain import Chain, walk
-from tele.store.findings import about_blobs
+from tele.store.findings import Finding, about_blobs, about_journals, references
 from tele.store.identity import recovered
-from tele.store.journals import TORN, Header, forget, headers, missing
+from tele.store.journals import Header, dead, forget, headers, missing
 from tele.store.layout import FORMAT, Layout, find, open_layout, prepare, second, write_identity
 from tele.store.lease import changing
 from tele.store.manifest import Entry, Segment, State, numbers, publish
 from tele.store.orphans import orphans, unclaimed
+from tele.store.reader import Store
 from tele.store.remarks import REPAIRED, Remark, remark
 from tele.store.saved import save
 from tele.store.seal import steps
@@ -235,19 +237,37 @@ def _save(work: _Work, sound: State, bad: list[Segment]) -> list[Segment]:
 
 
 def _acknowledge(work: _Work, state: State) -> None:
-    """Keep a copy of each journal that had damaged lines, and say what they were; then its damage is told."""
-    told = {}
-    for writer, sealed in state.journals.items():
-        damage = [one for one in sealed.damage if one[2] != TORN]
-        if not damage:
-            continue
-        path = work.layout.journals / f"{writer}.jsonl"
-        name = f"journal-{path.name}"
-        if path.exists():
-            shutil.copyfile(path, work.layout.quarantine / name)
-        for offset, length, why in damage:
-            what = f"{why} at byte {offset:,}, {length:,} bytes; sealed past"
-            work.say(f"journal/{path.name}", what, offset=offset, length=length, quarantine=name)
-        told[writer] = replace(sealed, damage=[])
+    """Say what was wrong with journals and bodies, so that it is told for good.
+
+    What could be read of a journal is sealed by now. One whose process is dead is set aside; of one that is still
+    written a copy is kept.
+    """
+    layout = work.layout
+    told, gone = {}, []
+    findings: dict[str, list[Finding]] = defaultdict(list)
+    for finding in about_journals(layout, state, deep=False):
+        if finding.lost:
+            findings[finding.file].append(finding)
+    for header in list(headers(layout)):
+        path = header.path
+        found = findings.get(str(path.relative_to(layout.root)), [])
+        for one in found:
+            work.say(one.file, one.what, offset=one.offset, lost=one.lost)
+        if found and dead(layout, header):
+            work.aside(path, "its good records are sealed")
+            forget(path)
+            gone.append(header.writer)
+        elif found:
+            shutil.copyfile(path, layout.quarantine / f"journal-{path.name}")
+            if sealed := state.journals.get(header.writer):
+                told[header.writer] = replace(sealed, damage=[])
+    for finding in _missing_bodies(layout):
+        work.say(finding.file, finding.what)
     if work.done:
-        publish(work.layout, state, Entry("repair", time.time_ns(), work.remarks(), journals=told))
+        known = [writer for writer in gone if writer in state.journals]
+        publish(layout, state, Entry("repair", time.time_ns(), work.remarks(), journals=told, forgotten=known))
+
+
+def _missing_bodies(layout: Layout) -> list[Finding]:
+    with Store(layout) as store:
+        return [finding for finding in references(store) if finding.lost]

@@ -121,12 +121,12 @@ def _batch(layout: Layout, state: State, there: dict[str, int]) -> list[Tail]:
 def _entry(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, tails: list[Tail]) -> Entry:
     """Write the segments of one batch and say what changed."""
     odd = _load_rows(con, tails)
+    _sync(con, layout, tails)
     rows = f"SELECT * FROM ended WHERE experiment_id = {{}} ORDER BY {ORDER}"
     segments = [
         write(con, layout, rows.format(quoted(experiment)), experiment, by_writer)
         for experiment, by_writer in ranges(con, "ended").items()
     ]
-    _sync(con, layout, tails)
     opened = _still_open(con, tails)
     closed = con.execute("SELECT event_id FROM ended WHERE kind = 'span'").fetchall() if state.opened else []
     return Entry(
@@ -170,7 +170,7 @@ def ranges(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, dict[str, li
 
 
 def _sync(con: duckdb.DuckDBPyConnection, layout: Layout, tails: list[Tail]) -> None:
-    """Have on the disk what the entry will rely on: the journals up to its offsets, the bodies that its rows name."""
+    """Have on the disk what the segments and the entry rely on: these journals, and the bodies that the rows name."""
     for tail in tails:
         fsync_file(tail.header.path)
     fsync_folder(layout.journals)

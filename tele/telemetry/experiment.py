@@ -8,11 +8,14 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import orjson
+
 from tele.store.names import experiment_id
 from tele.telemetry import pricing
 from tele.telemetry.ambient import ambient
 from tele.telemetry.environment import cheap_facts, environment
 from tele.telemetry.fields import fit
+from tele.telemetry.plain import plain
 from tele.telemetry.points import record_point
 from tele.telemetry.process import process
 from tele.telemetry.scope import Node, Scope, here
@@ -53,7 +56,7 @@ class Experiment(Node):
         `condition`, `replicate`, `seed` and `cluster` are columns of every record within. `sample_size` is the number
         of items that the plan asks for. Other keywords are attributes of the run.
         """
-        self.name = str(name)
+        self.name = _text(name)
         given = {"condition": condition, "replicate": replicate, "seed": seed, "cluster": cluster}
         columns = {key: value for key, value in given.items() if value is not None}
         fitted = inherited(columns)
@@ -185,3 +188,11 @@ class Experiment(Node):
 
 
 experiment = Experiment
+
+
+def _text(name: object) -> str:
+    """`name` as text, whatever it is."""
+    try:
+        return str(name)
+    except Exception:  # noqa: BLE001  # a name that cannot say itself is still no reason to fail the program
+        return orjson.dumps(plain(name)).decode()

@@ -107,13 +107,17 @@ class Process:
         return blobs.put(self.layout.blobs, body, durable=self.durability == "fsync")
 
     def lose(self, error: Exception, count: int = 1) -> None:
-        """Count what could not be recorded, and warn once for each reason."""
+        """Count what could not be recorded, and warn once for each reason; `count` 0 is trouble that lost nothing."""
         if isinstance(error, OSError):  # its text names a temporary file, another one each time
             why = error.strerror or type(error).__name__
         else:
             why = str(error) if isinstance(error, TeleError) else f"{type(error).__name__}: {error}"
-        self.lost[why] += count
-        self._warn(why)
+        if count:
+            self.lost[why] += count
+            self._warn(why)
+        elif why not in self.warned:
+            self.warned.add(why)
+            _log.warning("tele had trouble: %s. The program goes on, and no record was lost by it.", why)
 
     def warn(self) -> None:
         """Warn of what was lost where nobody was calling: in the thread that flushes, or in a flush."""

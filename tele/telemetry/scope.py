@@ -5,6 +5,7 @@ A scope is immutable and holds its columns as encoded JSON, so that a span pays 
 
 from __future__ import annotations
 
+import hashlib
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,6 +17,8 @@ from tele.telemetry.redact import redact
 
 __all__ = ["INHERITED", "OUTSIDE", "Node", "Scope", "here"]
 
+LONGEST = 1024
+"""Characters of a column that is inherited."""
 INHERITED = frozenset({"condition", "replicate", "item_id", "seed", "cluster", "conversation_id"})
 """Columns that spans, events and metrics take over from the span or experiment around them."""
 
@@ -29,13 +32,21 @@ class Scope:
         """Take the columns; `ours` says that none of them is the user's, so that there is nothing to redact."""
         self.columns = columns
         self.sampling_rate = sampling_rate
-        text = orjson.dumps(columns if ours else redact(plain(columns)))
+        text = orjson.dumps(columns if ours else {key: _short(value) for key, value in redact(plain(columns)).items()})
         self.encoded = text[:-1] + b"," if columns else text[:-1]
         """The beginning of a JSON object that holds the columns."""
 
     def with_columns(self, columns: dict[str, Any]) -> Scope:
         """Return a scope where `columns` stand over these."""
         return Scope(self.columns | columns, self.sampling_rate)
+
+
+def _short(value: Any) -> Any:
+    """A text that every record within would repeat, cut where it is long; equal ones stay equal, others differ."""
+    if not isinstance(value, str) or len(value) <= LONGEST:
+        return value
+    digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{value[:LONGEST]}... ({len(value)} characters, SHA-256 {digest})"
 
 
 class Node:

@@ -189,7 +189,8 @@ def test_a_damaged_line_is_told_once_and_the_journal_kept(tmp_path):
     layout = open_layout(path)
     [journal] = layout.journals.glob("w*.jsonl")
     content = journal.read_bytes()
-    journal.write_bytes(content.replace(b'"item_id":"1"', b'"item_id":"9"'))
+    changed = content.replace(b'"item_id":"1"', b'"item_id":"9"')
+    journal.write_bytes(changed)
     [finding] = check(path).findings
     assert (finding.file, finding.offset) == (
         f"journal/{journal.name}",
@@ -197,7 +198,7 @@ def test_a_damaged_line_is_told_once_and_the_journal_kept(tmp_path):
     )
     repair(path)
     assert [item for *_, item in work(layout)] == ["0", "2"]
-    assert (layout.quarantine / f"journal-{journal.name}").read_bytes() == journal.read_bytes()
+    assert (layout.quarantine / f"journal-{journal.name}").read_bytes() == changed
     sound(layout)
 
 
@@ -273,3 +274,29 @@ def test_a_forged_line_with_a_right_checksum_is_damage_of_one_line(tmp_path):
     assert len(check(layout.root).findings) == 2
     repair(layout.root)
     sound(layout)
+
+
+def test_a_missing_body_is_told_once(tmp_path):
+    path = tmp_path / ".tele"
+    with temporary_store(path), tele.span("big", input="x" * 50_000):
+        pass
+    [body] = (path / "blobs").glob("??/*")
+    body.unlink()
+    assert len(check(path, deep=True).findings) == 1
+    repair(path)
+    sound(open_layout(path))
+
+
+@pytest.mark.parametrize("keep", [0, 40])
+def test_a_journal_whose_first_line_is_damaged_gives_what_it_still_has(tmp_path, keep):
+    path = tmp_path / ".tele"
+    with temporary_store(path), tele.span("work"):
+        pass
+    [journal] = (path / "journal").glob("w*.jsonl")
+    content = bytearray(journal.read_bytes())
+    content[20] ^= 1
+    journal.write_bytes(bytes(content) if keep else b"")
+    assert not check(path).ok
+    repair(path)
+    sound(open_layout(path))
+    assert [name for _, name, _ in work(open_layout(path))] == (["work"] if keep else [])

@@ -26,7 +26,7 @@ class Started:
 def frozen(monkeypatch):
     from tele.telemetry.ambient import ambient
 
-    monkeypatch.setattr(ambient, "now", lambda: 1_000)
+    monkeypatch.setattr(ambient, "monotonic", lambda: 1_000)
 
 
 def test_the_old_are_told_once_and_the_young_wait(frozen):
