@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tele.store.chain import Chain
-from tele.store.journals import TORN, Header, Tail, headers, liveness, missing, read_tail, size_of
+from tele.store.journals import TORN, Header, Tail, closed_at, headers, liveness, missing, read_tail, size_of
 from tele.store.layout import Layout
 from tele.store.manifest import Sealed, State
 from tele.store.orphans import orphans, unclaimed
@@ -90,13 +90,18 @@ def about_journals(layout: Layout, state: State, *, deep: bool) -> Iterator[Find
     there = {header.writer: header for header in headers(layout)}
     follow = {h.previous.writer: h.previous.next for h in there.values() if h.previous is not None}
     for writer, header in there.items():
-        yield from _journal(header, state.journals.get(writer), follow.get(writer), alive.get(writer), deep=deep)
+        due = follow.get(writer)
+        try:
+            due = closed_at(header.path) if due is None else due
+        except ValueError as error:
+            yield Finding(f"journal/{writer}.born", None, str(error), "")
+        yield from _journal(header, state.journals.get(writer), due, alive.get(writer), deep=deep)
 
 
 def _journal(
-    header: Header, sealed: Sealed | None, follower: int | None, how: str | None, *, deep: bool
+    header: Header, sealed: Sealed | None, end: int | None, how: str | None, *, deep: bool
 ) -> Iterator[Finding]:
-    """`follower` is the number that the process's next file says the next line here would have had."""
+    """`end` is the number behind the last record, as the process's next file or the marker says it."""
     file = f"journal/{header.path.name}"
     if header.fault:
         lost = "all its records, until `tele repair` puts it right" if header.foreign else "which process wrote it"
@@ -115,9 +120,9 @@ def _journal(
                 what = one.why if behind else f"{one.why}, in the part that is sealed"
                 yield Finding(file, one.offset, what, _lost(one.length) if behind else "")
         ended, due = tail.ended, tail.scan.next
-    if follower is not None and due < follower:
-        yield Finding(file, None, f"records {due:,} to {follower - 1:,} are cut off", f"{follower - due:,} records")
-    elif how == "dead" and not ended and follower is None and header.format > 1:
+    if end is not None and due < end:
+        yield Finding(file, None, f"records {due:,} to {end - 1:,} are cut off", f"{end - due:,} records")
+    elif how == "dead" and not ended and end is None and header.format > 1:
         what = "it has no closing line: its process was killed, or it was cut at the end of a line"
         yield Finding(file, None, what, "")
 

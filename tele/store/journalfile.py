@@ -153,8 +153,17 @@ class JournalFile:
                 self.size += len(line)  # and not `seq`: without this line no record is missing
                 if self.durable:
                     self.sync()
+                self._mark()
             self.cut()
         self.close(store)
+
+    def _mark(self) -> None:
+        """Have the marker say where the journal ends: one that is cut afterwards cannot."""
+        fd = os.open(self.path.with_suffix(".born"), os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            write_all(fd, finish(b'%b,"writer":"%b"' % (END, self.writer.encode()), self.seq))
+        finally:
+            os.close(fd)
 
     def close(self, store: str) -> None:
         """Close the file as it is; the next one that this process begins in `store` will name it."""

@@ -28,6 +28,7 @@ __all__ = [
     "Header",
     "Previous",
     "Tail",
+    "closed_at",
     "dead",
     "forget",
     "headers",
@@ -180,6 +181,22 @@ def _stands_alone(layout: Layout, writer: str) -> bool:
     return (
         not any((layout.journals / name).exists() for name in names) and (layout.journals / f"{writer}.born").exists()
     )
+
+
+def closed_at(path: Path) -> int | None:
+    """Number behind the last record of a journal that was closed, as its marker repeats it; None where it is silent.
+
+    Raises ValueError where the marker is damaged.
+    """
+    try:
+        said = path.with_suffix(".born").read_bytes()
+    except OSError:
+        return None
+    found = scan(said)
+    ours = b'%b,"writer":"%b"' % (END, path.stem.encode())
+    if said and (len(found.lines) != 1 or found.torn or not found.lines[0].startswith(ours)):
+        raise ValueError("it is not what the journal's process wrote")
+    return found.first if said else None
 
 
 def leftovers(layout: Layout, older_than_seconds: float) -> list[Path]:

@@ -300,3 +300,17 @@ def test_a_journal_whose_first_line_is_damaged_gives_what_it_still_has(tmp_path,
     repair(path)
     sound(open_layout(path))
     assert [name for _, name, _ in work(open_layout(path))] == (["work"] if keep else [])
+
+
+def test_a_closed_journal_that_is_cut_at_the_end_of_a_line_is_named(tmp_path):
+    path = tmp_path / ".tele"
+    with temporary_store(path):
+        for _ in range(5):
+            tele.event("x")
+    [journal] = (path / "journal").glob("w*.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:4]))
+    [finding] = check(path).findings
+    assert (finding.file, finding.lost) == (f"journal/{journal.name}", "2 records")
+    repair(path)
+    sound(open_layout(path))
