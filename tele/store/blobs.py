@@ -55,7 +55,7 @@ def _write(path: Path, body: bytes, *, durable: bool) -> None:
     temporary = path.with_name(f".{secrets.token_hex(8)}")
     fd = -1
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         write_all(fd, body)
         if durable:
             os.fsync(fd)
@@ -70,7 +70,7 @@ def _write(path: Path, body: bytes, *, durable: bool) -> None:
 
 
 def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:

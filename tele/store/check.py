@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tele.errors import BadInput, DamagedFile, NewerFormat, TeleError
-from tele.store.chain import walk
+from tele.store.chain import Chain, walk
 from tele.store.findings import (
     Finding,
     about_blobs,
@@ -23,6 +23,7 @@ from tele.store.findings import (
 from tele.store.identity import recovered
 from tele.store.layout import FORMAT, SECOND, Layout, find, open_layout, second
 from tele.store.reader import Store
+from tele.store.readers import Attendance
 
 __all__ = ["CheckReport", "Finding", "check"]
 
@@ -59,9 +60,19 @@ def check(path: Path | str | None = None, *, deep: bool = False, expect: str | N
     if expect is not None and (len(expect) != _HASH or set(expect) - set("0123456789abcdef")):
         raise BadInput(f"--expect takes the 64 hex digits that `tele store stats` prints as head, not {expect!r}.")
     layout, found = _opened(find(path).absolute())
-    chain = walk(layout)
-    found += about_manifest(chain)
-    state = chain.state
+    attendance = Attendance(layout)  # files that are taken out meanwhile stay until we are done
+    try:
+        chain = walk(layout)
+        found += _look(layout, chain, deep=deep, expect=expect)
+    finally:
+        attendance.close()
+    findings = tuple(one for one in found if one.lost)
+    notes = tuple(one for one in found if not one.lost)
+    return CheckReport(str(layout.root), layout.format, chain.state.n, chain.state.head, deep, findings, notes)
+
+
+def _look(layout: Layout, chain: Chain, *, deep: bool, expect: str | None) -> list[Finding]:
+    found, state = list(about_manifest(chain)), chain.state
     if expect is not None and expect not in chain.hashes:
         what = f"the chain has no entry with the hash {expect}: it was rolled back, exchanged or mended since"
         found.append(Finding("manifest", None, what, "whatever was sealed then and is not there now"))
@@ -71,9 +82,7 @@ def check(path: Path | str | None = None, *, deep: bool = False, expect: str | N
     if deep:
         found += about_blobs(layout)
     found += _from_rows(layout, deep=deep)
-    findings = tuple(one for one in found if one.lost)
-    notes = tuple(one for one in found if not one.lost)
-    return CheckReport(str(layout.root), layout.format, state.n, state.head, deep, findings, notes)
+    return found
 
 
 def _opened(root: Path) -> tuple[Layout, list[Finding]]:

@@ -5,9 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sys
 from pathlib import Path
 
-__all__ = ["fsync_file", "fsync_folder", "publish_new", "replace_file", "write_all"]
+if sys.platform == "darwin":
+    import fcntl
+
+__all__ = ["fsync_file", "fsync_folder", "publish_new", "replace_file", "sync", "write_all"]
+
+
+def sync(fd: int) -> None:
+    """Wait until what was written to `fd` is on the disk, and not in a drive's cache; raises OSError."""
+    if sys.platform == "darwin":
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    elif sys.platform == "win32":
+        os.fsync(fd)
+    else:
+        os.fdatasync(fd)
 
 
 def write_all(fd: int, content: bytes) -> None:
@@ -43,10 +57,10 @@ def replace_file(path: Path, content: bytes) -> None:
 def _synced(path: Path, content: bytes) -> Path:
     """Write `content` to a temporary file beside `path`."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         write_all(fd, content)
-        os.fsync(fd)
+        sync(fd)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -57,14 +71,19 @@ def _synced(path: Path, content: bytes) -> Path:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive power loss; raises OSError."""
-    fsync_file(folder)
+    """Make the names in `folder` survive power loss; raises OSError. Windows cannot be asked to."""
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def fsync_file(path: Path) -> None:
     """Make what `path` holds survive power loss, whoever wrote it; raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)

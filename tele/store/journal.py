@@ -371,5 +371,6 @@ def _after_in_child() -> None:
         journal._in_child()  # noqa: SLF001
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
 atexit.register(_close_all)

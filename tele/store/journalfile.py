@@ -7,24 +7,24 @@ place. An empty marker beside it, `<writer>.born`, says that it was there, whate
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import json
 import os
+import platform
 import secrets
 import time
 from pathlib import Path
 
 from tele.store.columns import SCHEMA_VERSION
-from tele.store.files import fsync_folder, write_all
+from tele.store.files import fsync_folder, sync, write_all
 from tele.store.layout import FORMAT, Layout
 from tele.store.line import END, finish
+from tele.store.locks import try_lock
 
 __all__ = ["JournalFile", "machine_id", "process_id", "reason"]
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_F_FULLFSYNC = getattr(fcntl, "F_FULLFSYNC", None)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _process = ""
 _finished: dict[str, tuple[str, int]] = {}
 """By store, the file that this process finished last and the number that its next record would have had."""
@@ -41,7 +41,7 @@ def _machine() -> str:
         with contextlib.suppress(OSError):
             if name := Path(source).read_text().strip():
                 return name
-    return os.uname().nodename
+    return platform.node()
 
 
 def process_id() -> str:
@@ -74,7 +74,7 @@ class JournalFile:
         self.fd = -1
         try:
             self.fd = os.open(temporary, _NEW | os.O_APPEND, 0o600)
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try_lock(self.fd)
             write_all(self.fd, header)
             if durable:
                 os.fsync(self.fd)
@@ -118,10 +118,7 @@ class JournalFile:
     def sync(self) -> None:
         """Wait until the file is on the disk; raises OSError."""
         self.suspect = True
-        if _F_FULLFSYNC is not None:
-            fcntl.fcntl(self.fd, _F_FULLFSYNC)
-        else:
-            os.fdatasync(self.fd)
+        sync(self.fd)
         self.suspect = False
 
     def cut(self) -> bool:
@@ -159,7 +156,7 @@ class JournalFile:
 
     def _mark(self) -> None:
         """Have the marker say where the journal ends: one that is cut afterwards cannot."""
-        fd = os.open(self.path.with_suffix(".born"), os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(self.path.with_suffix(".born"), os.O_WRONLY)
         try:
             write_all(fd, finish(b'%b,"writer":"%b"' % (END, self.writer.encode()), self.seq))
         finally:
@@ -208,7 +205,7 @@ def _remove(fd: int, *paths: Path) -> None:
 
 def _sync_through_another(path: Path) -> None:
     """Sync through a descriptor that has not seen an fsync fail: on that one a second fsync says nothing."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import time
@@ -20,6 +19,7 @@ from tele.store.files import fsync_folder
 from tele.store.journalfile import machine_id
 from tele.store.layout import FORMAT, Layout, network_filesystem
 from tele.store.line import END, Damage, Scan, scan
+from tele.store.locks import try_lock
 from tele.store.manifest import Sealed
 
 __all__ = [
@@ -267,11 +267,8 @@ def _state(layout: Layout, header: Header) -> str:
 
 def locked(path: Path) -> bool:
     """Whether a process holds the lock of the journal at `path`."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not try_lock(fd, shared=True)
     finally:
         os.close(fd)
-    return False

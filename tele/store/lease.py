@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from tele.errors import StoreBusy, StoreNotWritable
 from tele.store.layout import Layout
+from tele.store.locks import try_lock
 
 __all__ = ["changing", "lease"]
 
@@ -35,7 +35,7 @@ def lease(layout: Layout, *, wait: float = 0.0, name: str = "lease") -> Iterator
     files.
     """
     try:
-        fd = os.open(layout.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(layout.root / name, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StoreNotWritable(layout.root, error.strerror or str(error)) from None
     try:
@@ -51,14 +51,11 @@ def lease(layout: Layout, *, wait: float = 0.0, name: str = "lease") -> Iterator
 
 def _lock(fd: int, layout: Layout, until: float) -> None:
     while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                raise StoreBusy(layout.root, _holder(fd)) from None
-            time.sleep(0.02)
-        else:
+        if try_lock(fd):
             return
+        if time.monotonic() >= until:
+            raise StoreBusy(layout.root, _holder(fd))
+        time.sleep(0.02)
 
 
 def _holder(fd: int) -> str:

@@ -26,8 +26,10 @@ from tele.store.workbench import workbench
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["PruneReport", "Unit", "prune"]
+__all__ = ["YOUNG_SECONDS", "PruneReport", "Unit", "prune"]
 
+YOUNG_SECONDS = 3600
+"""A body is written, or touched, before the line that refers to it: for so long nobody takes it for one that is not."""
 _KEPT = f"name NOT IN {ABOUT_THE_STORE}"
 """What was pruned or repaired is never pruned itself."""
 
@@ -80,14 +82,16 @@ def prune(
     chosen = _choose(units, total, older_than_ns, max_bytes)
     freed = sum(unit.bytes for unit in chosen)
     report = PruneReport(tuple(chosen), sum(unit.rows for unit in chosen), freed, 0, total - freed)
-    if not chosen or dry_run:
+    if dry_run:
         return report
     with changing(layout, wait=wait), workbench(layout) as con:
         state = load(layout)
-        state = publish(layout, state, _entry(con, layout, state, chosen))
-        gone = _unreferenced(layout)
+        if chosen:
+            state = publish(layout, state, _entry(con, layout, state, chosen))
+        began = time.time_ns()
+        gone = _unreferenced(layout, began)
         if gone:
-            publish(layout, state, Entry("prune", time.time_ns(), removed=gone))
+            publish(layout, state, Entry("prune", began, removed=gone))
     return PruneReport(report.units, report.rows, report.bytes, len(gone), report.size)
 
 
@@ -166,10 +170,16 @@ def _remark(unit: Unit) -> Remark:
     return Remark(PRUNED, facts, unit.experiment, unit.experiment_id, unit.run_id, others)
 
 
-def _unreferenced(layout: Layout) -> list[str]:
-    """Paths of the bodies that no row refers to."""
+def _unreferenced(layout: Layout, began_ns: int) -> list[str]:
+    """Paths of the bodies that no row refers to; a young one may be about to be referred to."""
     with Store(layout) as store:
         used = {blob for (blob,) in store.rows(f"SELECT DISTINCT blob FROM ({REFERENCES})")}
         known = store.state.retired
-    found = (path for path in layout.blobs.glob("??/*") if not path.name.startswith(".") and path.name not in used)
+    found = (
+        path
+        for path in layout.blobs.glob("??/*")
+        if not path.name.startswith(".")
+        and path.name not in used
+        and began_ns - path.stat().st_mtime_ns > YOUNG_SECONDS * 1_000_000_000
+    )
     return sorted(p for path in found if (p := str(path.relative_to(layout.root))) not in known)

@@ -7,13 +7,13 @@ dies, however it dies.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import time
 from pathlib import Path
 
 from tele.store.layout import Layout
+from tele.store.locks import try_lock
 
 __all__ = ["Attendance", "oldest"]
 
@@ -35,8 +35,8 @@ class Attendance:
         name = f"{0:012d}-{os.getpid()}-{secrets.token_hex(6)}"
         temporary = layout.readers / f".{name}"
         try:
-            self._fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try_lock(self._fd)
             self._path = temporary.rename(layout.readers / name)
         except OSError:
             with contextlib.suppress(OSError):
@@ -72,14 +72,13 @@ def oldest(layout: Layout) -> int:
     for name in names:
         path = layout.readers / name
         with contextlib.suppress(OSError, ValueError):
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(path, os.O_RDONLY)
             try:
-                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                if not try_lock(fd, shared=True):
+                    least = min(least, int(name.lstrip(".")[:12]))
                 # One that has no name yet may just be about to lock its file.
-                if not name.startswith(".") or time.time() - os.fstat(fd).st_mtime > _STALE_SECONDS:
+                elif not name.startswith(".") or time.time() - os.fstat(fd).st_mtime > _STALE_SECONDS:
                     path.unlink()
-            except BlockingIOError:
-                least = min(least, int(name.lstrip(".")[:12]))
             finally:
                 os.close(fd)
     return least

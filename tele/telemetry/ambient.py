@@ -84,4 +84,5 @@ def _after_in_child() -> None:
         ambient.ids = ProcessIds()
 
 
-os.register_at_fork(after_in_child=_after_in_child)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_in_child)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ _GIT_SECONDS = 5.0
 def cheap_facts(*, host: bool) -> dict[str, Any]:
     """Facts that cost nothing: known before a run's first record is written."""
     facts: dict[str, Any] = {"python": sys.version.split()[0], "platform": sys.platform}
-    return facts | ({"host": os.uname().nodename} if host else {})
+    return facts | ({"host": platform.node()} if host else {})
 
 
 @functools.cache
@@ -25,7 +26,7 @@ def environment(*, host: bool) -> dict[str, Any]:
 
     Runs `git`: call it off the caller's thread. Remembered for the process.
     """
-    facts = cheap_facts(host=host) | {"machine": os.uname().machine, "cpus": os.cpu_count(), "packages": _packages()}
+    facts = cheap_facts(host=host) | {"machine": platform.machine(), "cpus": os.cpu_count(), "packages": _packages()}
     if git := _git():
         facts["git"] = git
     return facts

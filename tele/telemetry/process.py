@@ -191,7 +191,8 @@ def _after_in_child() -> None:
     process.lost.clear()
 
 
-os.register_at_fork(after_in_child=_after_in_child)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_in_child)
 
 
 def configure(

@@ -100,7 +100,8 @@ def _after_in_child() -> None:
         _rules.append(_Rules())
 
 
-os.register_at_fork(after_in_child=_after_in_child)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_in_child)
 _keys: dict[str, bool] = {}
 
 

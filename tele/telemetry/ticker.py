@@ -93,5 +93,6 @@ def _after_in_child() -> None:
     ticker.writing = threading.RLock()
 
 
-os.register_at_fork(after_in_child=_after_in_child)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_in_child)
 atexit.register(ticker.tick, 0)

@@ -20,8 +20,9 @@ RUNS = "SELECT condition, status, n_spans FROM runs ORDER BY condition"
 
 
 @pytest.fixture
-def layout(tmp_path) -> Layout:
+def layout(tmp_path, monkeypatch) -> Layout:
     """Runs a, b and c of one experiment, sealed together; each with a body of its own and a shared one."""
+    monkeypatch.setattr("tele.store.prune.YOUNG_SECONDS", 0)
     path = tmp_path / ".tele"
     with temporary_store(path):
         for condition in "abc":
@@ -128,3 +129,8 @@ def test_a_body_that_stands_for_a_long_attribute_is_kept(layout, monkeypatch):
     pass_grace(layout, monkeypatch)
     report = check(layout.root, deep=True)
     assert (report.findings, report.notes) == ((), ())
+
+
+def test_a_young_body_is_not_taken_for_one_that_nobody_refers_to(layout, monkeypatch):
+    monkeypatch.undo()
+    assert prune(layout, older_than_ns=after_run_a(layout)).blobs == 0
