@@ -36,7 +36,7 @@ __all__ = ["Store", "open_store"]
 MEMORY_LIMIT = "640MB"
 """DuckDB's share; with Python and Arrow a reader stays below 1 GiB, and spills what is larger."""
 
-_CHUNK_BYTES = 32 * 1024 * 1024
+_CHUNK_BYTES = 16 * 1024 * 1024
 _LISTING = frozenset({"show", "describe", "information_schema", "duckdb_views", "pragma"})
 """Words of queries that ask which views there are."""
 
@@ -197,7 +197,7 @@ class Store:
         [(self._tail_rows,)] = self._con.execute("SELECT count(*) FROM tail").fetchall()
 
     def _batches(self) -> Iterator[tuple[int, list[tuple[str, list[bytes]]]]]:
-        """Lines of about 32 MB at a time, by schema version."""
+        """Lines of about 16 MB at a time, by schema version."""
         carried: dict[int, list[tuple[str, list[bytes]]]] = {}
         for writer, line, version in self.state.opened.values():
             carried.setdefault(version, []).append((writer, [line.encode()]))
