@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 
 from tele.errors import DamagedFile, UnknownTarget
-from tele.store.files import fsync_folder, write_all
+from tele.store.files import fsync_file, fsync_folder, write_all
 
 __all__ = ["get", "put"]
 
@@ -33,7 +33,7 @@ def _place(path: Path, body: bytes, *, anew: bool, durable: bool) -> None:
     if anew:
         _write(path, body, durable=durable)
     elif durable:  # a process in another mode may have left it in memory
-        _sync(path)
+        fsync_file(path)
     if durable:
         fsync_folder(path.parent)
         fsync_folder(path.parent.parent)
@@ -67,14 +67,6 @@ def _write(path: Path, body: bytes, *, durable: bool) -> None:
     finally:
         if fd >= 0:
             os.close(fd)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def get(folder: Path, reference: str) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tele.store.chain import Chain
-from tele.store.journals import TORN, Header, Tail, closed_at, headers, liveness, missing, read_tail, size_of
+from tele.store.journals import TORN, Header, closed_at, headers, liveness, missing, read_tails
 from tele.store.layout import Layout
 from tele.store.manifest import Sealed, State
 from tele.store.orphans import orphans, unclaimed
@@ -30,7 +30,6 @@ __all__ = [
     "references",
 ]
 
-_CHUNK_BYTES = 32 * 1024 * 1024
 _NAME = re.compile("[0-9a-f]{64}")
 
 
@@ -113,7 +112,7 @@ def _journal(
         if why != TORN:
             yield Finding(file, offset, why, _lost(length))
     ended, due = False, 0
-    for tail in _tails(header, None if deep else sealed):
+    for tail in read_tails(header, None if deep else sealed):
         for one in tail.scan.damage:
             behind = sealed is None or one.offset >= sealed.offset
             if one.offset not in told:
@@ -125,16 +124,6 @@ def _journal(
     elif how == "dead" and not ended and end is None and header.format > 1:
         what = "it has no closing line: its process was killed, or it was cut at the end of a line"
         yield Finding(file, None, what, "")
-
-
-def _tails(header: Header, at: Sealed | None) -> Iterator[Tail]:
-    """What stands behind `at`, in pieces."""
-    while True:
-        tail = read_tail(header, at, _CHUNK_BYTES)
-        yield tail
-        if tail.scan.end >= size_of(header.path) or tail.scan.end <= (at.offset if at else 0):
-            return
-        at = Sealed(header.process, tail.scan.end, tail.scan.next)
 
 
 def _lost(length: int) -> str:

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from tele.store.columns import SCHEMA_VERSION
-from tele.store.files import fsync_folder, sync, write_all
+from tele.store.files import fsync_file, fsync_folder, sync, write_all
 from tele.store.layout import FORMAT, Layout
 from tele.store.line import END, finish
 from tele.store.locks import try_lock
@@ -128,7 +128,7 @@ class JournalFile:
                 return True
             os.ftruncate(self.fd, self.size)
             if self.durable:  # else a record that is written again may stand twice after a power loss
-                _sync_through_another(self.path)
+                fsync_file(self.path)  # through another descriptor: on one that saw an fsync fail the next says nothing
         except OSError:
             return False
         return True
@@ -201,12 +201,3 @@ def _remove(fd: int, *paths: Path) -> None:
     if fd >= 0:
         with contextlib.suppress(OSError):
             os.close(fd)
-
-
-def _sync_through_another(path: Path) -> None:
-    """Sync through a descriptor that has not seen an fsync fail: on that one a second fsync says nothing."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -37,9 +37,11 @@ __all__ = [
     "locked",
     "missing",
     "read_tail",
+    "read_tails",
     "size_of",
 ]
 
+CHUNK_BYTES = 16 * 1024 * 1024
 SILENT_SECONDS = 600
 TORN = "a line was being written when the process died"
 """Why the end of a dead writer's journal cannot be read: nothing in it was acknowledged."""
@@ -158,6 +160,17 @@ def read_tail(header: Header, sealed: Sealed | None, limit: int = -1) -> Tail:
     if found_lines.lines and found_lines.lines[-1].startswith(END):
         del found_lines.lines[-1]
     return Tail(header, found_lines, ended)
+
+
+def read_tails(header: Header, at: Sealed | None) -> Iterator[Tail]:
+    """What stands behind `at` and was there when this began, in pieces of about 16 MB; see `read_tail`."""
+    until = size_of(header.path)
+    while True:
+        tail = read_tail(header, at, CHUNK_BYTES)
+        yield tail
+        if tail.scan.end >= until or tail.scan.end <= (at.offset if at else 0):
+            return
+        at = Sealed(header.process, tail.scan.end, tail.scan.next)
 
 
 def _ended(file: BinaryIO, size: int) -> bool:

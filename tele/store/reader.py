@@ -19,7 +19,7 @@ from tele.store import blobs
 from tele.store.amend import AMENDED, amended_view
 from tele.store.columns import COLUMNS, NAMES
 from tele.store.decode import fill, lift, shown
-from tele.store.journals import Tail, headers, liveness, read_tail, size_of
+from tele.store.journals import CHUNK_BYTES, Tail, headers, liveness, read_tails
 from tele.store.layout import Layout, network_filesystem, open_layout
 from tele.store.manifest import Sealed, Segment, State, load
 from tele.store.names import experiment_id
@@ -36,7 +36,6 @@ __all__ = ["Store", "open_store"]
 MEMORY_LIMIT = "640MB"
 """DuckDB's share; with Python and Arrow a reader stays below 1 GiB, and spills what is larger."""
 
-_CHUNK_BYTES = 16 * 1024 * 1024
 _LISTING = frozenset({"show", "describe", "information_schema", "duckdb_views", "pragma"})
 """Words of queries that ask which views there are."""
 
@@ -210,7 +209,7 @@ class Store:
             damage += [f"{where}: {d.why} (offset {d.offset})" for d in tail.scan.damage]
             pending.setdefault(tail.header.version, []).append((tail.header.writer, tail.scan.lines))
             size += sum(map(len, tail.scan.lines))
-            if size > _CHUNK_BYTES:
+            if size > CHUNK_BYTES:
                 yield from pending.items()
                 pending, size = {}, 0
         yield from pending.items()
@@ -218,16 +217,9 @@ class Store:
 
     def _tails(self) -> Iterator[Tail]:
         for header in headers(self.layout):
-            sealed = self.state.journals.get(header.writer)
-            until = size_of(header.path)
-            while True:
-                tail = read_tail(header, sealed, _CHUNK_BYTES)
+            for tail in read_tails(header, self.state.journals.get(header.writer)):
                 yield tail
-                at = tail.scan.end
-                self.positions[header.writer] = Sealed(header.process, at, tail.scan.next)
-                if at >= until or at <= (sealed.offset if sealed else 0):
-                    break
-                sealed = Sealed(header.process, at, tail.scan.next)
+                self.positions[header.writer] = Sealed(header.process, tail.scan.end, tail.scan.next)
 
     def _lock(self) -> None:
         """Let the connection read the segments and its own scratch, and nothing else (DuckDB's order matters)."""

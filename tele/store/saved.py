@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from tele.store.columns import NAMES
 from tele.store.decode import fill
-from tele.store.journals import Header, headers, read_tail, size_of
+from tele.store.journals import Header, headers, read_tails
 from tele.store.layout import Layout
-from tele.store.manifest import Sealed, Segment, State
+from tele.store.manifest import Segment, State
 from tele.store.remarks import ABOUT_THE_STORE, PRUNED
 from tele.store.schema import empty_select, quoted
 from tele.store.seal import ranges
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     import duckdb
 
 __all__ = ["save"]
-
-_CHUNK_BYTES = 32 * 1024 * 1024
 
 
 def save(
@@ -51,15 +49,10 @@ def save(
 
 def _from_journal(con: duckdb.DuckDBPyConnection, header: Header, stretches: list[list[int]]) -> None:
     """Read the lines of a journal whose numbers lie in `stretches` into table `saved`."""
-    at: Sealed | None = None
-    while True:
-        tail = read_tail(header, at, _CHUNK_BYTES)
+    for tail in read_tails(header, None):
         wanted = [line for line in tail.scan.lines if any(a <= _number(line) <= b for a, b in stretches)]
         if wanted:
             fill(con, "saved", [(header.writer, wanted)], version=header.version)
-        if tail.scan.end >= size_of(header.path) or tail.scan.end <= (at.offset if at else 0):
-            return
-        at = Sealed(header.process, tail.scan.end, tail.scan.next)
 
 
 def _number(line: bytes) -> int:

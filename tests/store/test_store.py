@@ -155,7 +155,8 @@ class TestSeal:
         journal = Journal(layout)
         for number in range(300):
             journal.append(span(number, text="x" * 200))
-        monkeypatch.setattr("tele.store.reader._CHUNK_BYTES", 10_000)
+        monkeypatch.setattr("tele.store.reader.CHUNK_BYTES", 10_000)
+        monkeypatch.setattr("tele.store.journals.CHUNK_BYTES", 10_000)
         assert len(names(layout.root)) == 300
         monkeypatch.setattr("tele.store.seal.BATCH_BYTES", 10_000)
         report = seal(layout)
