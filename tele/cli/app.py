@@ -41,6 +41,14 @@ def main() -> None:
 
         print(f"tele: {safe(str(error))}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from tele.cli.output import safe
+
+        where = f": {error.filename}" if error.filename else ""
+        print(f"tele: {safe((error.strerror or str(error)) + where)}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -174,7 +174,10 @@ def age(text: str) -> dt.timedelta:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", text.strip())
     if not found:
         raise BadInput(f"An age is a number and s, m, h, d or w, such as 90d, not {text!r}.")
-    return dt.timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    try:
+        return dt.timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    except OverflowError:
+        raise BadInput(f"{text} is older than anything can be.") from None
 
 
 def size(text: str) -> int:
@@ -182,7 +185,10 @@ def size(text: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?", text.strip().upper())
     if not found or found[2] not in _UNITS:
         raise BadInput(f"A size is a number and B, kB, MB, GB or TB (or KiB ...), such as 20GB, not {text!r}.")
-    return round(float(found[1]) * _UNITS[found[2]])
+    try:
+        return round(float(found[1]) * _UNITS[found[2]])
+    except OverflowError:
+        raise BadInput(f"{text} is more than any disk holds.") from None
 
 
 def _print_check(report: CheckReport, format_: str) -> None:
@@ -233,7 +239,7 @@ def _print_prune(report: PruneReport, *, dry_run: bool) -> None:
 
     for unit in report.units:
         last = dt.datetime.fromtimestamp((unit.last_ns or 0) / 1e9, dt.UTC)
-        what = f"run {unit.run_id}" if unit.run_id else "outside any run"
+        what = f"run {cell(unit.run_id)}" if unit.run_id else "outside any run"
         write_line(f"{cell(unit.experiment)}, {what}: {unit.rows:,} rows, {human(unit.bytes)}, until {cell(last)}")
     if not report.units:
         write_line(f"There is nothing to prune; the store's rows take {human(report.size)}.")

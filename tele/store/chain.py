@@ -35,23 +35,24 @@ class Chain:
 def walk(layout: Layout) -> Chain:
     """Read every entry; raises NewerFormat only."""
     chain = Chain()
-    there = numbers(layout)
     found: dict[int, Link] = {}
-    for n in range(1, max(there, default=0) + 1):
+    before = 0
+    for n in numbers(layout):
+        if n > before + 1:
+            chain.faults.append(Fault(before + 1, f"entries {before + 1} to {n - 1} are missing"))
+        before = n
         try:
             found[n] = link(layout, n)
         except DamagedFile as error:
             chain.faults.append(Fault(n, error.why))
-        except OSError as error:
-            chain.faults.append(Fault(n, f"it cannot be read ({error.strerror})"))
+    before = 0
+    for n, one in found.items():
+        chain.broken = chain.broken or n != before + 1
+        _follow(chain, one, found.get(n - 1))
+        before = n
+    chain.broken = chain.broken or any(fault.n > before for fault in chain.faults)
     mended = {n for one in found.values() for n in one.entry.lost}
-    chain.faults = [fault for fault in chain.faults if fault.n not in mended]
-    for n in range(1, max(there, default=0) + 1):
-        if n in found:
-            _follow(chain, found[n], found.get(n - 1))
-        else:
-            chain.broken = True
-    chain.faults.sort(key=lambda fault: fault.n)
+    chain.faults = sorted((fault for fault in chain.faults if fault.n not in mended), key=lambda fault: fault.n)
     return chain
 
 

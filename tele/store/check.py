@@ -112,8 +112,9 @@ def _from_rows(layout: Layout, *, deep: bool) -> Iterator[Finding]:
     try:
         with Store(layout) as store:
             dropped = store.rows("""
-                SELECT writer, sum((attributes->>'$.count')::BIGINT), any_value(attributes->'$.why')::VARCHAR
-                FROM events_raw WHERE name = 'tele.dropped' GROUP BY writer ORDER BY writer""")
+                SELECT writer, coalesce(sum(try_cast(attributes->>'$.count' AS BIGINT)), 0)::BIGINT,
+                       any_value(attributes->'$.why')::VARCHAR
+                FROM events_raw WHERE name = 'tele.dropped' AND kind = 'event' GROUP BY writer ORDER BY writer""")
             for writer, count, why in dropped:
                 yield Finding(f"journal/{writer}.jsonl", None, f"{count:,} records could not be written ({why})", "")
             if deep:

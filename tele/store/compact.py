@@ -18,7 +18,7 @@ from tele.store.columns import COLUMNS, NAMES
 from tele.store.decode import lift
 from tele.store.layout import Layout
 from tele.store.lease import changing
-from tele.store.manifest import Entry, Segment, State, load, publish
+from tele.store.manifest import Entry, Segment, State, newest, publish
 from tele.store.schema import quoted
 from tele.store.segments import ORDER, verify, write
 from tele.store.sweep import sweep
@@ -60,15 +60,16 @@ def compact(
     """
     rows = before = after = bytes_before = bytes_after = 0
     with workbench(layout) as con:
+        state = State()
         while True:
             with changing(layout, wait=wait):
-                state = load(layout)
+                state = newest(layout, state)
                 group = next(groups(state, target_rows), None)
                 if group is None:
                     sweep(layout, state)
                     return CompactReport(rows, before, after, bytes_before, bytes_after)
                 made = merge(con, layout, group)
-                publish(layout, state, Entry("compact", time.time_ns(), [made], [s.path for s in group]))
+                state = publish(layout, state, Entry("compact", time.time_ns(), [made], [s.path for s in group]))
             rows, before, after = rows + made.rows, before + len(group), after + 1
             bytes_before, bytes_after = bytes_before + sum(s.size for s in group), bytes_after + made.size
             if progress:
@@ -83,12 +84,14 @@ def groups(state: State, target_rows: int = TARGET_ROWS) -> Iterator[list[Segmen
             experiments.setdefault(segment.experiment_id, []).append(segment)
     for small in experiments.values():
         group: list[Segment] = []
+        rows = 0
         for segment in sorted(small, key=_begin):
-            if sum(s.rows for s in group) + segment.rows > target_rows:
+            if rows + segment.rows > target_rows:
                 if len(group) > 1:
                     yield group
-                group = []
+                group, rows = [], 0
             group.append(segment)
+            rows += segment.rows
         if len(group) > 1:
             yield group
 
@@ -151,19 +154,9 @@ def _digest(con: duckdb.DuckDBPyConnection, rows: str) -> list[tuple[object, ...
 
 
 def _ranges(group: list[Segment]) -> dict[str, list[list[int]]]:
-    """Ranges of the segments together, neighbours joined."""
-    together: dict[str, list[list[int]]] = {}
+    """First and last number of each writer in the segments together."""
+    together: dict[str, list[int]] = {}
     for segment in group:
         for writer, stretches in segment.ranges.items():
-            together.setdefault(writer, []).extend(stretches)
-    return {writer: _joined(stretches) for writer, stretches in together.items()}
-
-
-def _joined(stretches: list[list[int]]) -> list[list[int]]:
-    joined: list[list[int]] = []
-    for first, last in sorted(stretches):
-        if joined and first <= joined[-1][1] + 1:
-            joined[-1] = [joined[-1][0], max(last, joined[-1][1])]
-        else:
-            joined.append([first, last])
-    return joined
+            together.setdefault(writer, []).extend(number for stretch in stretches for number in stretch)
+    return {writer: [[min(found), max(found)]] for writer, found in together.items()}

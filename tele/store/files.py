@@ -11,7 +11,7 @@ from pathlib import Path
 if sys.platform == "darwin":
     import fcntl
 
-__all__ = ["fsync_file", "fsync_folder", "publish_new", "replace_file", "sync", "write_all"]
+__all__ = ["fsync_file", "fsync_folder", "ours", "publish_new", "replace_file", "sync", "write_all"]
 
 
 def sync(fd: int) -> None:
@@ -68,6 +68,11 @@ def _synced(path: Path, content: bytes) -> Path:
     finally:
         os.close(fd)
     return temporary
+
+
+def ours(path: Path) -> bool:
+    """Whether it is a file in a folder of the store: what is behind a link is not ours to move or to remove."""
+    return path.is_file() and not path.is_symlink() and not path.parent.is_symlink()
 
 
 def fsync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tele.store.chain import Chain
+from tele.store.files import ours
 from tele.store.journals import TORN, Header, closed_at, headers, liveness, missing, read_tails
 from tele.store.layout import Layout
 from tele.store.manifest import Sealed, State
@@ -72,7 +73,11 @@ def about_orphans(layout: Layout, state: State) -> Iterator[Finding]:
         for path in found:
             file, rows = str(path.relative_to(layout.root)), unclaimed(con, layout, state, path)
             what = "no manifest entry names it"
-            if rows:
+            if rows is None:
+                yield Finding(
+                    file, None, f"{what}, and its own name does not prove it", "what it holds alone, if anything"
+                )
+            elif rows:
                 lost = f"{rows:,} rows that are nowhere else, until `tele repair` takes them in"
                 yield Finding(file, None, what, lost)
             else:
@@ -133,7 +138,7 @@ def _lost(length: int) -> str:
 def about_blobs(layout: Layout) -> Iterator[Finding]:
     """Bodies whose content is not what their name says."""
     for path in sorted(layout.blobs.glob("??/*")):
-        if path.name.startswith("."):
+        if path.name.startswith(".") or not ours(path):
             continue
         file = str(path.relative_to(layout.root))
         if not _NAME.fullmatch(path.name) or path.parent.name != path.name[:2]:

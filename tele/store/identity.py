@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from tele.store.layout import FORMAT, Layout, second
+from tele.store.layout import FORMAT, ID, Layout, refuse_links, second
 from tele.store.line import scan
 
 __all__ = ["recovered"]
@@ -15,8 +15,11 @@ __all__ = ["recovered"]
 def recovered(root: Path) -> Layout | None:
     """Layout of the store at `root` by its other files, which agree on one id; None where there is none.
 
+    Raises ForeignStore where one of its parts is a link.
+
     Where the second copy is lost too, so is the key of the store's hashes: it stands as zeros.
     """
+    refuse_links(root)
     if copy := second(root):
         return copy
     found = {_named(path) for path in (*root.glob("manifest/*.json"), *root.glob("journal/w*.jsonl"))} - {""}
@@ -35,4 +38,8 @@ def _named(path: Path) -> str:
     number = line[at : line.rfind(b',"crc":')]
     if not number.isdigit() or not scan(first, expected=int(number)).lines:
         return ""
-    return str(orjson.loads(line).get("store", ""))
+    try:
+        named = orjson.loads(line).get("store", "")
+    except (ValueError, AttributeError):
+        return ""
+    return named if isinstance(named, str) and ID.fullmatch(named) else ""

@@ -21,12 +21,14 @@ from tele.store.line import finish, scan
 __all__ = [
     "FOLDER",
     "FORMAT",
+    "ID",
     "SECOND",
     "Layout",
     "find",
     "network_filesystem",
     "open_layout",
     "prepare",
+    "refuse_links",
     "second",
     "write_identity",
 ]
@@ -41,7 +43,9 @@ SECOND = "manifest/store.copy"
 """A second copy of `store.json`: without the key in it, hashes and the names of machines mean nothing any more."""
 _UNCHECKED = 1
 """The last format whose store.json had no checksum."""
-_ID, _KEY = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{64}")
+ID = re.compile("[0-9a-f]{32}")
+"""What the id of a store looks like."""
+_KEY = re.compile("[0-9a-f]{64}")
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"})
 
 
@@ -109,6 +113,7 @@ def open_layout(path: Path | str | None = None) -> Layout:
     Raises NoStore, ForeignStore, NewerFormat or DamagedFile.
     """
     root = _absolute(find(path))
+    refuse_links(root)
     try:
         return _read(root, root / "store.json")
     except FileNotFoundError:
@@ -122,6 +127,13 @@ def open_layout(path: Path | str | None = None) -> Layout:
         raise ForeignStore(root, f"it cannot be read ({error.strerror})") from None
     except ValueError:
         raise ForeignStore(root, "its store.json is not JSON") from None
+
+
+def refuse_links(root: Path) -> None:
+    """Raise ForeignStore where a part of a store is a link: what lies behind it is not ours to move or to remove."""
+    for part in (*_PARTS, "lease", "ingest"):
+        if (root / part).is_symlink():
+            raise ForeignStore(root, f"its {part} is a symbolic link")
 
 
 def second(root: Path) -> Layout | None:
@@ -168,6 +180,7 @@ def prepare(path: Path | str | None = None) -> Layout:
         return _writable(open_layout(root))
     except NoStore:
         pass
+    _not_a_store_that_lost_its_identity(root)
     try:
         _make_folder(root)
         for part in _PARTS:
@@ -181,6 +194,13 @@ def prepare(path: Path | str | None = None) -> Layout:
     except OSError as error:
         raise StoreNotWritable(root, error.strerror or str(error)) from None
     return _writable(open_layout(root))
+
+
+def _not_a_store_that_lost_its_identity(root: Path) -> None:
+    """Raise DamagedFile where a store.json is missing beside what a store holds: a new one would disown all that."""
+    held = (*root.glob("manifest/*.json"), *root.glob("journal/w*.jsonl"))
+    if held and not (root / "store.json").exists():
+        raise DamagedFile(root / "store.json", f"it is missing, and {held[0].relative_to(root)} is there")
 
 
 def _make_folder(root: Path) -> None:
@@ -207,7 +227,7 @@ def _sound(facts: dict[str, Any]) -> bool:
         isinstance(format_, int)
         and not isinstance(format_, bool)
         and format_ > 0
-        and bool(_ID.fullmatch(id_) and _KEY.fullmatch(key))
+        and bool(ID.fullmatch(id_) and _KEY.fullmatch(key))
     )
 
 

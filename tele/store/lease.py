@@ -35,7 +35,7 @@ def lease(layout: Layout, *, wait: float = 0.0, name: str = "lease") -> Iterator
     files.
     """
     try:
-        fd = os.open(layout.root / name, os.O_RDWR | os.O_CREAT, 0o600)
+        fd = os.open(layout.root / name, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError as error:
         raise StoreNotWritable(layout.root, error.strerror or str(error)) from None
     try:
@@ -51,7 +51,11 @@ def lease(layout: Layout, *, wait: float = 0.0, name: str = "lease") -> Iterator
 
 def _lock(fd: int, layout: Layout, until: float) -> None:
     while True:
-        if try_lock(fd):
+        try:
+            locked = try_lock(fd)
+        except OSError as error:
+            raise StoreNotWritable(layout.root, f"its file system has no locks ({error.strerror})") from None
+        if locked:
             return
         if time.monotonic() >= until:
             raise StoreBusy(layout.root, _holder(fd))

@@ -17,6 +17,8 @@ END = b'{"tele":"end"'
 """Body of the last line of a journal that was closed: nothing is missing behind the line before."""
 
 
+_DIGITS = 18
+"""Of a line's number: it has to fit into 64 bits."""
 _TAIL = len(b',"crc":"00000000"}')
 
 
@@ -89,4 +91,4 @@ def _verified(line: bytes) -> int | None:
         return None
     at = content.rfind(b',"seq":')
     number = content[at + 7 :]
-    return int(number) if at > 0 and number.isdigit() else None
+    return int(number) if at > 0 and number.isdigit() and len(number) <= _DIGITS else None

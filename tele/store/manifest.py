@@ -33,6 +33,7 @@ __all__ = [
     "State",
     "link",
     "load",
+    "newest",
     "numbers",
     "publish",
 ]
@@ -42,6 +43,7 @@ CHECKPOINT_EVERY = 64
 # What stands in an entry becomes paths: nothing else may.
 _WRITER = re.compile("w[0-9a-f]+")
 _SEGMENT = re.compile(r"segments/e[0-9a-f]{20}/[0-9a-f]{20}\.parquet")
+_ENTRY = re.compile(r"[0-9]{12}\.json")
 _BLOB = re.compile(r"blobs/[0-9a-f]{2}/[0-9a-f]{64}")
 
 
@@ -61,7 +63,7 @@ class Segment:
     min_trace: str | None
     max_trace: str | None
     ranges: dict[str, list[list[int]]]
-    """By writer, the numbers of the records it was sealed from: first and last of each unbroken stretch."""
+    """By writer, stretches of record numbers: first and last. Its rows of the experiment lie within, and no others."""
     amendments: int | None = None
     """How many corrections are among the rows; None where nobody counted."""
 
@@ -172,6 +174,12 @@ def load(layout: Layout) -> State:
     return state
 
 
+def newest(layout: Layout, state: State) -> State:
+    """`state` where no entry followed it, else the fold of all entries; raises what `load` raises."""
+    known = numbers(layout)
+    return state if known and known[-1] == state.n else load(layout)
+
+
 def link(layout: Layout, n: int) -> Link:
     """Read entry `n`; raises DamagedFile or NewerFormat."""
     path = _path(layout, n)
@@ -179,6 +187,8 @@ def link(layout: Layout, n: int) -> Link:
         content = path.read_bytes()
     except FileNotFoundError:
         raise DamagedFile(path, "this entry of the manifest is missing") from None
+    except OSError as error:
+        raise DamagedFile(path, f"it cannot be read ({error.strerror})") from None
     entry, previous, checkpoint = _parse(layout, path, content, n)
     return Link(n, entry, previous, hashlib.sha256(content).hexdigest(), checkpoint)
 
@@ -190,6 +200,7 @@ def publish(layout: Layout, state: State, entry: Entry, *, mend: bool = False) -
     publisher was first, or StoreNotWritable.
     """
     n = state.n + 1
+    _removable(entry.removed)
     after = state.apply(entry, n)
     facts: dict[str, Any] = {
         "tele": "manifest",
@@ -217,7 +228,7 @@ def numbers(layout: Layout) -> list[int]:
         names = os.listdir(layout.manifest)
     except FileNotFoundError:
         return []
-    return sorted(int(name[:-5]) for name in names if name.endswith(".json") and name[:-5].isdigit())
+    return sorted(int(name[:12]) for name in names if _ENTRY.fullmatch(name))
 
 
 def _path(layout: Layout, n: int) -> Path:
@@ -235,7 +246,7 @@ def _parse(layout: Layout, path: Path, content: bytes, n: int) -> tuple[Entry, s
         if facts["store"] != layout.id or facts["n"] != n:
             raise DamagedFile(path, "it is an entry of another store or number")
         return _entry(facts["entry"]), facts["previous"], _state(facts.get("checkpoint"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(path, f"it is not a manifest entry ({error})") from None
 
 

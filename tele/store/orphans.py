@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tele.store.files import ours
 from tele.store.layout import Layout
 from tele.store.manifest import State
 from tele.store.remarks import ABOUT_THE_STORE
@@ -19,29 +21,35 @@ if TYPE_CHECKING:
 
 __all__ = ["orphans", "set_aside_orphans", "unclaimed"]
 
+_UNFINISHED = re.compile(r"\.[0-9a-f]{20}\.parquet")
+
 
 def orphans(layout: Layout, state: State) -> Iterator[Path]:
     """Whole files in segments/ that no entry names."""
     known = {layout.root / path for path in (*state.segments, *state.retired)}
-    for folder in sorted(layout.segments.iterdir()):
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path not in known and path.is_file() and not path.name.startswith("."):
-                yield path
+    for path in sorted(layout.segments.glob("*/*")):
+        if path not in known and ours(path) and path.suffix == ".parquet" and not path.name.startswith("."):
+            yield path
 
 
-def unclaimed(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, path: Path) -> int:
+def unclaimed(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, path: Path) -> int | None:
     """How many rows of a file that no entry names stand nowhere else: neither in a segment nor in a journal.
 
-    0 where the file is not what its own name says: nothing in it can be relied on.
+    None where the file is not what its own name says, or no Parquet: nothing in it can be relied on.
     """
+    import duckdb
+
     if not own_name(path):
-        return 0
+        return None
     held: dict[str, list[list[int]]] = {}
     for segment in state.segments.values():
         for writer, stretches in segment.ranges.items():
             held.setdefault(writer, []).extend(stretches)
     mine = f"FROM read_parquet({quoted(path)}) WHERE name NOT IN {ABOUT_THE_STORE}"
-    rows = con.execute(f"SELECT writer, list(seq) {mine} GROUP BY writer").fetchall()
+    try:
+        rows = con.execute(f"SELECT writer, list(seq) {mine} AND seq IS NOT NULL GROUP BY writer").fetchall()
+    except duckdb.Error:
+        return None
     return sum(
         not any(first <= seq <= last for first, last in held.get(writer, []))
         for writer, numbers in rows
@@ -61,10 +69,11 @@ def _to_be_sealed(layout: Layout, state: State, writer: str) -> float:
 def set_aside_orphans(con: duckdb.DuckDBPyConnection, layout: Layout, state: State) -> None:
     """Move files that no entry names to quarantine/; unfinished ones go. The lease is held.
 
-    One that holds rows that are nowhere else stays, for `tele repair` to take them in.
+    One that may hold rows that are nowhere else stays, for `tele repair`.
     """
     for unfinished in layout.segments.glob("*/.*.parquet"):
-        unfinished.unlink(missing_ok=True)
+        if _UNFINISHED.fullmatch(unfinished.name) and ours(unfinished):
+            unfinished.unlink(missing_ok=True)
     for path in list(orphans(layout, state)):
-        if not unclaimed(con, layout, state, path):
+        if unclaimed(con, layout, state, path) == 0:
             set_aside(layout, path)

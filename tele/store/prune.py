@@ -7,15 +7,20 @@ period, together with the bodies in blobs/ that nothing refers to any more.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import orjson
+
 from tele.store.compact import merge
+from tele.store.files import ours
 from tele.store.layout import Layout
 from tele.store.lease import changing
 from tele.store.manifest import Entry, State, load, publish
+from tele.store.names import DEFAULT_EXPERIMENT, experiment_id
 from tele.store.reader import Store
 from tele.store.references import REFERENCES
 from tele.store.remarks import ABOUT_THE_STORE, PRUNED, Remark, remark
@@ -30,6 +35,8 @@ __all__ = ["YOUNG_SECONDS", "PruneReport", "Unit", "prune"]
 
 YOUNG_SECONDS = 3600
 """A body is written, or touched, before the line that refers to it: for so long nobody takes it for one that is not."""
+_BODY = re.compile("[0-9a-f]{64}")
+_DEFAULT = experiment_id(DEFAULT_EXPERIMENT)
 _KEPT = f"name NOT IN {ABOUT_THE_STORE}"
 """What was pruned or repaired is never pruned itself."""
 
@@ -74,17 +81,11 @@ def prune(
 
     With `dry_run` nothing is changed. Raises StoreBusy, DamagedFile, or StoreNotWritable.
     """
-    if not dry_run:
-        seal(layout, wait=wait)
-    with Store(layout) as store:
-        units = _units(store)
-    total = sum(unit.bytes for unit in units)
-    chosen = _choose(units, total, older_than_ns, max_bytes)
-    freed = sum(unit.bytes for unit in chosen)
-    report = PruneReport(tuple(chosen), sum(unit.rows for unit in chosen), freed, 0, total - freed)
     if dry_run:
-        return report
+        return _report(*_plan(layout, older_than_ns, max_bytes))
+    seal(layout, wait=wait)
     with changing(layout, wait=wait), workbench(layout) as con:
+        chosen, total = _plan(layout, older_than_ns, max_bytes)
         state = load(layout)
         if chosen:
             state = publish(layout, state, _entry(con, layout, state, chosen))
@@ -92,12 +93,25 @@ def prune(
         gone = _unreferenced(layout, began)
         if gone:
             publish(layout, state, Entry("prune", began, removed=gone))
-    return PruneReport(report.units, report.rows, report.bytes, len(gone), report.size)
+    return _report(chosen, total, len(gone))
+
+
+def _plan(layout: Layout, older_than_ns: int | None, max_bytes: int | None) -> tuple[list[Unit], int]:
+    """What goes, and the bytes of all that could."""
+    with Store(layout) as store:
+        units = _units(store)
+    total = sum(unit.bytes for unit in units)
+    return _choose(units, total, older_than_ns, max_bytes), total
+
+
+def _report(chosen: list[Unit], total: int, blobs: int = 0) -> PruneReport:
+    freed = sum(unit.bytes for unit in chosen)
+    return PruneReport(tuple(chosen), sum(unit.rows for unit in chosen), freed, blobs, total - freed)
 
 
 def _units(store: Store) -> list[Unit]:
     """Runs that are not alive, oldest first."""
-    alive = {run for (run,) in store.rows("SELECT run_id FROM runs WHERE status IN ('running', 'paused', 'silent')")}
+    alive = {run for (run,) in store.rows(_ALIVE)}
     found = store.rows(f"""
         SELECT min(experiment), experiment_id, run_id, min(condition), count(*), min(start_ns),
                max(coalesce(end_ns, start_ns))
@@ -117,14 +131,21 @@ def _units(store: Store) -> list[Unit]:
     return sorted(units, key=lambda unit: (unit.last_ns or 0, unit.run_id or ""))
 
 
+_ALIVE = """
+    SELECT run_id FROM runs WHERE status IN ('running', 'paused', 'silent')
+    UNION SELECT run_id FROM events_raw JOIN liveness USING (writer) WHERE run_id IS NOT NULL AND state <> 'dead'
+    GROUP BY run_id HAVING NOT bool_or(name IN ('tele.experiment.stopped', 'tele.experiment.failed'))"""
+"""Runs that may go on; one that was archived or superseded may as well."""
+
+
 def _bodies(store: Store) -> dict[tuple[str, str | None], int]:
     """Bytes in blobs/ by the unit that refers to them last."""
     query = f"SELECT blob, max_by((experiment_id, run_id), start_ns) FROM ({REFERENCES}) GROUP BY blob"
     found: dict[tuple[str, str | None], int] = defaultdict(int)
-    for blob, (experiment_id, run_id) in store.rows(query):
+    for blob, unit in store.rows(query):
         path = store.layout.blobs / blob[:2] / blob
         if path.is_file():
-            found[experiment_id, run_id] += path.stat().st_size
+            found[unit] += path.stat().st_size
     return found
 
 
@@ -154,8 +175,18 @@ def _entry(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, chosen:
                 removed.append(segment.path)
             if 0 < count < segment.rows:
                 added.append(merge(con, layout, [segment], f"NOT ({goes})"))
-    remarks = [_remark(unit) for unit in chosen]
-    return Entry("prune", time.time_ns(), [*added, *remark(con, layout, remarks)], removed)
+    remarks = remark(con, layout, [_remark(unit) for unit in chosen])
+    return Entry("prune", time.time_ns(), [*added, *remarks], removed, ended=_carried(state, by_experiment))
+
+
+def _carried(state: State, chosen: dict[str, list[str | None]]) -> list[str]:
+    """Event ids of the starts that are carried and go too."""
+    gone = []
+    for event, (_, line, _) in state.opened.items():
+        facts = orjson.loads(line)
+        if facts.get("run_id") in chosen.get(facts.get("experiment_id", _DEFAULT), ()):
+            gone.append(event)
+    return gone
 
 
 def _condition(runs: list[str | None]) -> str:
@@ -178,7 +209,9 @@ def _unreferenced(layout: Layout, began_ns: int) -> list[str]:
     found = (
         path
         for path in layout.blobs.glob("??/*")
-        if not path.name.startswith(".")
+        if _BODY.fullmatch(path.name)
+        and ours(path)
+        and path.parent.name == path.name[:2]
         and path.name not in used
         and began_ns - path.stat().st_mtime_ns > YOUNG_SECONDS * 1_000_000_000
     )

@@ -62,12 +62,13 @@ class Store:
         self._attendance = Attendance(layout)
         try:
             self.state = load(layout)
-            self._attendance.at(self.state.n)
             self._segments = _concerned(self.state, experiment)
-            verify(layout, self._segments)
             self._con = duckdb.connect(config={"memory_limit": memory_limit})
             self._con.execute("SET TimeZone = 'UTC'")
             self._con.execute(f"SET temp_directory = {quoted(self._scratch / 'spill')}")
+            self._read_tails()
+            self._attendance.at(self.state.n)  # until here no journal may go, however long ago it was sealed
+            verify(layout, self._segments)
             self._snapshot()
             self._lock()
         except BaseException:
@@ -150,10 +151,11 @@ class Store:
         con.execute("CREATE TABLE liveness (writer VARCHAR, process VARCHAR, state VARCHAR)")
         if alive := liveness(self.layout):
             con.executemany("INSERT INTO liveness VALUES (?, ?, ?)", alive)
-        self._read_tails()
         con.execute(f"CREATE VIEW events_raw AS {self._raw()}")
         [(found,)] = con.execute(f"SELECT count(*) FROM tail WHERE name = '{AMENDED}'").fetchall()
-        amended = self.state.amendments or found
+        # A segment of format 1 does not say how many corrections it holds: there the entries' count has to do.
+        counts = (self.state.amendments if s.amendments is None else s.amendments for s in self._segments)
+        amended = found or any(counts)
         con.execute(f"CREATE VIEW events AS {amended_view(con) if amended else 'FROM events_raw'}")
         self._undefined = view_sql()
 

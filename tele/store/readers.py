@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = ["Attendance", "oldest"]
 NONE = 2**62
 """Oldest entry being read where nobody reads."""
 _STALE_SECONDS = 60
+_NAME = re.compile(r"\.?\d{12}-\d+-[0-9a-f]{12}")
 
 
 class Attendance:
@@ -35,6 +37,7 @@ class Attendance:
         name = f"{0:012d}-{os.getpid()}-{secrets.token_hex(6)}"
         temporary = layout.readers / f".{name}"
         try:
+            layout.readers.mkdir(mode=0o700, exist_ok=True)  # a store of format 1 has none
             self._fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try_lock(self._fd)
             self._path = temporary.rename(layout.readers / name)
@@ -70,6 +73,8 @@ def oldest(layout: Layout) -> int:
     except FileNotFoundError:
         return least
     for name in names:
+        if not _NAME.fullmatch(name):
+            continue
         path = layout.readers / name
         with contextlib.suppress(OSError, ValueError):
             fd = os.open(path, os.O_RDONLY)

@@ -24,7 +24,7 @@ from tele.store.segments import ORDER, write
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["ABOUT_THE_STORE", "PRUNED", "REPAIRED", "Remark", "remark"]
+__all__ = ["ABOUT_THE_STORE", "PRUNED", "REPAIRED", "Remark", "printable", "remark"]
 
 PRUNED, REPAIRED = "tele.experiment.pruned", "tele.repaired"
 ABOUT_THE_STORE = (PRUNED, REPAIRED)
@@ -71,3 +71,8 @@ def _line(one: Remark, now: int, seq: int) -> bytes:
     }
     run = {} if one.run_id is None else {"run_id": one.run_id}
     return finish(orjson.dumps({**facts, **run, **one.others})[:-1], seq)[:-1]
+
+
+def printable(name: str) -> str:
+    """A file's name as text that JSON can hold: it may be no UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -20,17 +20,17 @@ from tele.errors import TeleError
 from tele.store.chain import Chain, walk
 from tele.store.findings import Finding, about_blobs, about_journals, references
 from tele.store.identity import recovered
-from tele.store.journals import Header, dead, forget, headers, missing
+from tele.store.journals import Header, forget, headers, liveness, missing
 from tele.store.layout import FORMAT, Layout, find, open_layout, prepare, second, write_identity
 from tele.store.lease import changing
 from tele.store.manifest import Entry, Segment, State, numbers, publish
 from tele.store.orphans import orphans, unclaimed
 from tele.store.reader import Store
-from tele.store.remarks import REPAIRED, Remark, remark
+from tele.store.remarks import REPAIRED, Remark, printable, remark
 from tele.store.saved import save
 from tele.store.seal import steps
 from tele.store.segments import faults
-from tele.store.sweep import set_aside
+from tele.store.sweep import free_name, set_aside
 from tele.store.workbench import workbench
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ class _Work:
 
     def say(self, file: str, what: str, **facts: object) -> None:
         """Note one action on one file."""
-        self.done.append(Remark(REPAIRED, {"file": file, "what": what, **facts}))
-        self.said.append(f"{file}: {what}")
+        texts = {key: printable(value) if isinstance(value, str) else value for key, value in facts.items()}
+        self.done.append(Remark(REPAIRED, {"file": printable(file), "what": what, **texts}))
+        self.said.append(f"{printable(file)}: {what}")
 
     def aside(self, path: Path, why: str) -> None:
         """Set a file aside and note it."""
@@ -82,7 +83,7 @@ def repair(path: Path | str | None = None, *, wait: float = 0.0) -> RepairReport
     StoreNotWritable.
     """
     root = find(path).absolute()
-    layout, renamed = _identified(root)
+    layout, renamed = _identified(root, wait)
     prepare(root)
     with changing(layout, wait=wait), workbench(layout) as con:
         if layout.format == FORMAT and second(root) is None:
@@ -99,8 +100,8 @@ def repair(path: Path | str | None = None, *, wait: float = 0.0) -> RepairReport
         sound = replace(
             chain.state, segments={p: s for p, s in chain.state.segments.items() if p not in {b.path for b in bad}}
         )
-        added = _save(work, sound, bad)
-        saved, lost = sum(s.rows for s in added), sum(s.rows for s in bad)
+        added, again = _save(work, sound, bad)
+        saved, lost = sum(s.rows for s in added), sum(s.rows for s in bad) - again
         for finding in list(about_blobs(layout)):
             work.aside(layout.root / finding.file, finding.what)
         state = replace(chain.state, n=max(numbers(layout), default=0))
@@ -117,10 +118,10 @@ def repair(path: Path | str | None = None, *, wait: float = 0.0) -> RepairReport
         for _, after in steps(con, layout, state):
             state = after
         _acknowledge(work, state)
-    return RepairReport(tuple(work.said), saved, max(lost - saved, 0))
+    return RepairReport(tuple(work.said), saved, max(lost, 0))
 
 
-def _identified(root: Path) -> tuple[Layout, str]:
+def _identified(root: Path, wait: float) -> tuple[Layout, str]:
     """The layout, and what was done to `store.json` to have one."""
     try:
         return open_layout(root), ""
@@ -128,7 +129,7 @@ def _identified(root: Path) -> tuple[Layout, str]:
         known = recovered(root) if root.is_dir() else None
         if known is None:
             raise
-    with changing(known):
+    with changing(known, wait=wait):
         if (root / "store.json").exists():
             set_aside(known, root / "store.json")
         if any(known.hash_key):
@@ -152,9 +153,11 @@ def _manifest(work: _Work, chain: Chain) -> list[int]:
 
 def _journal_names(work: _Work) -> None:
     """Give journals the names that their own first lines state; what is of no use here is set aside."""
-    for left in work.layout.journals.glob(".w*.misnamed"):  # of a repair that was killed
+    for left in work.layout.journals.glob(".w*.misnamed"):  # of a repair that was killed: it begins again
         target = left.with_name(f"{left.name[1:].removesuffix('.misnamed')}.jsonl")
-        if not target.exists():
+        if target.exists():
+            work.aside(left, "a repair was killed while it renamed it, and its name is taken")
+        else:
             left.rename(target)
     wrong = [header for header in headers(work.layout) if header.foreign]
     mine = [header for header in wrong if header.named]
@@ -174,7 +177,7 @@ def _journal_names(work: _Work) -> None:
 
 
 def _between(header: Header) -> Path:
-    return header.path.with_name(f".{header.named}.misnamed")
+    return header.path.with_name(f".{header.writer}.misnamed")
 
 
 def _missing_journals(work: _Work, state: State) -> list[str]:
@@ -220,20 +223,23 @@ def _elsewhere(layout: Layout, state: State, segment: Segment) -> Path | None:
     return None
 
 
-def _save(work: _Work, sound: State, bad: list[Segment]) -> list[Segment]:
-    """Seal again what can be saved; files that no entry names are set aside afterwards."""
+def _save(work: _Work, sound: State, bad: list[Segment]) -> tuple[list[Segment], int]:
+    """Seal again what can be saved; files that no entry names are set aside afterwards.
+
+    Returns the new segments, and how many of their rows were in `bad`.
+    """
     layout, con = work.layout, work.con
     nameless = list(orphans(layout, replace(sound, segments=sound.segments | {b.path: b for b in bad})))
     alone = [path for path in nameless if unclaimed(con, layout, sound, path)]
     retired = [layout.root / path for path in sound.retired if path.startswith("segments/")] if bad else []
     files = [*alone, *(path for path in retired if path.exists())]
-    added = save(con, layout, sound, bad, files) if bad or alone else []
+    added, again = save(con, layout, sound, bad, files) if bad or alone else ([], 0)
     for segment in added:
         work.say(segment.path, f"{segment.rows:,} rows saved from journals and from files that no entry names")
     for path in nameless:
         if path not in {layout.root / segment.path for segment in added}:
             work.aside(path, "no manifest entry names it")
-    return added
+    return added, again
 
 
 def _acknowledge(work: _Work, state: State) -> None:
@@ -248,19 +254,21 @@ def _acknowledge(work: _Work, state: State) -> None:
     for finding in about_journals(layout, state, deep=False):
         if finding.lost:
             findings[finding.file].append(finding)
+    alive = {writer for writer, _, how in liveness(layout) if how == "alive"}
     for header in list(headers(layout)):
         path = header.path
         found = findings.get(str(path.relative_to(layout.root)), [])
         for one in found:
             work.say(one.file, one.what, offset=one.offset, lost=one.lost)
-        if found and dead(layout, header):
+        if found and header.writer not in alive:
             work.aside(path, "its good records are sealed")
             forget(path)
             gone.append(header.writer)
         elif found:
-            shutil.copyfile(path, layout.quarantine / f"journal-{path.name}")
+            shutil.copyfile(path, copy := free_name(layout, path))
+            copy.chmod(0o600)
             if sealed := state.journals.get(header.writer):
-                told[header.writer] = replace(sealed, damage=[])
+                told[header.writer] = replace(sealed, damage=[], offset=min(sealed.offset, path.stat().st_size))
     for finding in _missing_bodies(layout):
         work.say(finding.file, finding.what)
     if work.done:

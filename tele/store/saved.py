@@ -6,6 +6,7 @@ are taken that stand nowhere else and that were not pruned.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +29,13 @@ __all__ = ["save"]
 
 def save(
     con: duckdb.DuckDBPyConnection, layout: Layout, state: State, lost: list[Segment], files: Iterable[Path]
-) -> list[Segment]:
-    """Seal what can be saved of the segments `lost`, and what stands in `files` alone; `state` is without them."""
+) -> tuple[list[Segment], int]:
+    """Seal what can be saved of the segments `lost`, and what stands in `files` alone; `state` is without them.
+
+    Returns the new segments, and how many of their rows were in `lost`.
+    """
+    import duckdb
+
     con.execute(f"CREATE OR REPLACE TABLE saved AS {empty_select()}")
     there = {header.writer: header for header in headers(layout) if not header.foreign}
     for writer in sorted({writer for segment in lost for writer in segment.ranges} & there.keys()):
@@ -38,13 +44,27 @@ def save(
     names = ", ".join(f'"{name}"' for name in NAMES)
     for path in files:
         if own_name(path):
-            con.execute(f"INSERT INTO saved SELECT {names} FROM read_parquet({quoted(path)})")
+            with contextlib.suppress(duckdb.Error):  # it is what was written, and that was no segment
+                con.execute(f"INSERT INTO saved SELECT {names} FROM read_parquet({quoted(path)})")
     _leave_out(con, layout, state, there)
-    rows = "SELECT DISTINCT ON (event_id) * FROM saved WHERE experiment_id = {}"
-    return [
-        write(con, layout, f"FROM ({rows.format(quoted(experiment))}) ORDER BY {ORDER}", experiment, by_writer)
+    con.execute("CREATE OR REPLACE TABLE saved AS SELECT DISTINCT ON (event_id) * FROM saved")
+    rows = f"SELECT * FROM saved WHERE experiment_id = {{}} ORDER BY {ORDER}"
+    made = [
+        write(con, layout, rows.format(quoted(experiment)), experiment, by_writer)
         for experiment, by_writer in ranges(con, "saved").items()
     ]
+    return made, _were_in(con, lost)
+
+
+def _were_in(con: duckdb.DuckDBPyConnection, lost: list[Segment]) -> int:
+    """How many rows of table `saved` were in the segments `lost`."""
+    con.execute("CREATE OR REPLACE TABLE stretches (experiment_id VARCHAR, writer VARCHAR, first BIGINT, last BIGINT)")
+    values = [(s.experiment_id, w, *stretch) for s in lost for w, found in s.ranges.items() for stretch in found]
+    if values:
+        con.executemany("INSERT INTO stretches VALUES (?, ?, ?, ?)", values)
+    query = """SELECT count(DISTINCT event_id) FROM saved JOIN stretches USING (experiment_id, writer)
+               WHERE seq BETWEEN first AND last"""
+    return int(con.execute(query).fetchall()[0][0])
 
 
 def _from_journal(con: duckdb.DuckDBPyConnection, header: Header, stretches: list[list[int]]) -> None:
@@ -71,5 +91,7 @@ def _leave_out(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, the
         sound = f"read_parquet([{', '.join(files)}], hive_partitioning=false)"
         con.execute(f"DELETE FROM saved WHERE event_id IN (SELECT event_id FROM {sound})")
         con.execute(f"""
-            DELETE FROM saved WHERE (experiment_id, coalesce(run_id, '')) IN (
-                SELECT (experiment_id, coalesce(run_id, '')) FROM {sound} WHERE name = '{PRUNED}')""")
+            DELETE FROM saved s WHERE EXISTS (
+                FROM {sound} p WHERE p.name = '{PRUNED}' AND p.experiment_id = s.experiment_id
+                AND p.run_id IS NOT DISTINCT FROM s.run_id
+                AND NOT coalesce(s.start_ns > try_cast(p.attributes->>'$.last_ns' AS BIGINT), FALSE))""")

@@ -107,8 +107,9 @@ def _batch(layout: Layout, state: State, there: dict[str, int]) -> list[Tail]:
         sealed = state.journals.get(header.writer)
         if header.foreign or there.get(header.writer, 0) <= (sealed.offset if sealed else 0):
             continue
+        over = dead(layout, header)  # asked first: one that dies after its last line was read has finished that line
         tail = read_tail(header, sealed, room)
-        if tail.scan.torn and tail.scan.end + tail.scan.torn >= size_of(header.path) and dead(layout, header):
+        if over and tail.scan.torn and tail.scan.end + tail.scan.torn >= size_of(header.path):
             tail = tail.closed()
         if tail.scan.end > (sealed.offset if sealed else 0):
             tails.append(tail)
@@ -157,15 +158,12 @@ def _load_rows(con: duckdb.DuckDBPyConnection, tails: list[Tail]) -> dict[str, l
 
 
 def ranges(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, dict[str, list[list[int]]]]:
-    """By experiment and writer, the unbroken stretches of record numbers in `table`."""
-    islands = f"""
-        SELECT experiment_id, writer, min(seq), max(seq) FROM (
-            SELECT experiment_id, writer, seq,
-                   seq - row_number() OVER (PARTITION BY experiment_id, writer ORDER BY seq) AS island FROM {table})
-        GROUP BY experiment_id, writer, island ORDER BY ALL"""
+    """By experiment and writer, the first and last number of the records in `table`."""
+    query = f"""SELECT experiment_id, writer, min(seq), max(seq) FROM {table}
+                WHERE seq IS NOT NULL GROUP BY ALL ORDER BY ALL"""
     found: dict[str, dict[str, list[list[int]]]] = {}
-    for experiment, writer, first, last in con.execute(islands).fetchall():
-        found.setdefault(experiment, {}).setdefault(writer, []).append([first, last])
+    for experiment, writer, first, last in con.execute(query).fetchall():
+        found.setdefault(experiment, {})[writer] = [[first, last]]
     return found
 
 

@@ -116,7 +116,8 @@ def verify(layout: Layout, segments: Iterable[Segment], *, again: bool = False) 
 def faults(layout: Layout, segments: Iterable[Segment], *, again: bool) -> Iterator[tuple[Segment, str]]:
     """Segments whose files are not what was written, and what is wrong with each; see `verify`."""
     memory = _memory(layout)
-    known = set() if again else _known(memory)
+    remembered = _known(memory)
+    known = set() if again else remembered
     fresh = []
     try:
         for segment in segments:
@@ -127,7 +128,7 @@ def faults(layout: Layout, segments: Iterable[Segment], *, again: bool) -> Itera
             except _FaultyError as error:
                 yield segment, str(error)
             else:
-                if mark not in known:
+                if mark not in remembered:
                     fresh.append(mark)
     finally:
         _remember(memory, fresh)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from pathlib import Path
 
@@ -17,17 +18,23 @@ from tele.store.layout import Layout
 from tele.store.manifest import Entry, State, publish
 from tele.store.readers import oldest
 
-__all__ = ["GRACE_SECONDS", "expired", "set_aside", "sweep"]
+__all__ = ["GRACE_SECONDS", "expired", "free_name", "set_aside", "sweep"]
 
 GRACE_SECONDS = 600
 """A file that is not needed any more stays this long for readers that began before."""
 _LEFTOVER_SECONDS = 24 * 3600
+_TWO = re.compile("[0-9a-f]{2}")
+# What ours are called: of an entry, a reader, a body
+_TEMPORARY = re.compile(
+    r"\.\d{12}\.json\.[0-9a-f]{12}|\.store\.copy\.[0-9a-f]{12}|\.\d{12}-\d+-[0-9a-f]{12}|\.[0-9a-f]{16}"
+)
 
 
 def sweep(layout: Layout, state: State) -> State:
     """Remove what is not needed any more and its grace period over; the lease is held. Returns the new state."""
     _leftovers(layout)
-    forgotten = _forget(layout, state)
+    # Whoever is opening the store reads journals that were sealed after it had read the manifest.
+    forgotten = _forget(layout, state) if oldest(layout) > 0 else []
     deleted = _delete(layout, state) if expired(state) else []
     if not forgotten and not deleted:
         return state
@@ -41,13 +48,18 @@ def expired(state: State) -> bool:
 
 def set_aside(layout: Layout, path: Path) -> Path:
     """Move a file of the store to quarantine/ under a name that says where it stood; returns the new path."""
+    return path.rename(free_name(layout, path))
+
+
+def free_name(layout: Layout, path: Path) -> Path:
+    """Where in quarantine/ a file of the store can go, by a name that says where it stood."""
     name = "-".join(path.relative_to(layout.root).parts)
     target, number = layout.quarantine / name, 1
     while target.exists():
         number += 1
         target = layout.quarantine / f"{name}.{number}"
     layout.quarantine.mkdir(mode=0o700, exist_ok=True)
-    return path.rename(target)
+    return target
 
 
 def _past(at_ns: int) -> bool:
@@ -74,6 +86,8 @@ def _delete(layout: Layout, state: State) -> list[str]:
 def _delete_body(path: Path, at_ns: int) -> None:
     """Remove a body, if no writer has come to refer to it again: a writer touches it before it writes its line."""
     aside = path.with_name(f".{path.name}.gone")
+    if aside.exists() and not path.exists():  # of one who was killed in between
+        aside.rename(path)
     with contextlib.suppress(FileNotFoundError):
         path.rename(aside)
         if aside.stat().st_mtime_ns < at_ns or path.exists():  # it exists where it was written anew in between
@@ -101,9 +115,11 @@ def _forget(layout: Layout, state: State) -> list[str]:
 def _leftovers(layout: Layout) -> None:
     """Remove temporary files of processes that died long ago: nothing in them was ever acknowledged."""
     forget(*leftovers(layout, _LEFTOVER_SECONDS))
-    folders = [layout.manifest, layout.readers, *(f for f in layout.blobs.iterdir() if f.is_dir())]
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            for entry in os.scandir(folder):
-                if entry.name.startswith(".") and time.time() - entry.stat().st_mtime > _LEFTOVER_SECONDS:
-                    os.unlink(entry.path)  # noqa: PTH108  # scandir gives text
+    bodies = [f for f in layout.blobs.iterdir() if _TWO.fullmatch(f.name)] if layout.blobs.is_dir() else []
+    for folder in (layout.manifest, layout.readers, *bodies):
+        if folder.is_symlink() or not folder.is_dir():
+            continue
+        for found in os.scandir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                if _TEMPORARY.fullmatch(found.name) and time.time() - found.stat().st_mtime > _LEFTOVER_SECONDS:
+                    os.unlink(found.path)  # noqa: PTH108  # scandir gives text

@@ -113,7 +113,7 @@ def test_replaced_files_stay_for_the_grace_period(layout):
 def test_a_dead_reader_holds_nothing_up(layout, monkeypatch):
     segments(layout, range(3))
     monkeypatch.setattr(sweep, "GRACE_SECONDS", 0)
-    (layout.readers / "000000000001-1-dead").touch()
+    (layout.readers / "000000000001-1-0123456789ab").touch()
     compact(layout)
     time.sleep(0.002)
     seal(layout)
