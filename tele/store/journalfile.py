@@ -78,11 +78,13 @@ class JournalFile:
             write_all(self.fd, header)
             if durable:
                 os.fsync(self.fd)
-                fsync_folder(folder)  # else the marker could survive alone, and tell of a loss
-            os.close(os.open(marker, _NEW, 0o600))
             temporary.rename(self.path)
             if durable:
                 fsync_folder(folder)
+            # Behind the rename, or a marker that survives alone would tell of a loss that never was. A journal without
+            # one is as good, only not missed when it is deleted.
+            with contextlib.suppress(OSError):
+                os.close(os.open(marker, _NEW, 0o600))
         except BaseException:
             _remove(self.fd, marker, temporary, self.path)
             raise

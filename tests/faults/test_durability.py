@@ -165,7 +165,8 @@ def test_a_body_that_another_mode_left_in_memory_is_synced_before_a_record_refer
     body = b'"x"' * 20_000
     put(tmp_path, body)
     [path] = tmp_path.glob("??/*")
-    synced, fsync = [], os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_ino), fsync(fd))[1])
+    synced: list[int] = []
+    for call in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, call, lambda fd: synced.append(os.fstat(fd).st_ino))
     put(tmp_path, body, durable=True)
     assert synced == [path.stat().st_ino, path.parent.stat().st_ino, tmp_path.stat().st_ino]
