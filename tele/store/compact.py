@@ -18,7 +18,7 @@ from tele.store.columns import COLUMNS, NAMES
 from tele.store.decode import lift
 from tele.store.layout import Layout
 from tele.store.lease import changing
-from tele.store.manifest import Entry, Segment, State, newest, publish
+from tele.store.manifest import CHECKPOINT_EVERY, Entry, Segment, State, newest, publish
 from tele.store.schema import quoted
 from tele.store.segments import ORDER, verify, write
 from tele.store.sweep import sweep
@@ -69,7 +69,9 @@ def compact(
                     sweep(layout, state)
                     return CompactReport(rows, before, after, bytes_before, bytes_after)
                 made = merge(con, layout, group)
-                state = publish(layout, state, Entry("compact", time.time_ns(), [made], [s.path for s in group]))
+                entry = Entry("compact", time.time_ns(), [made], [s.path for s in group])
+                # A state that has become so much smaller is worth stating: readers need not read what led to it.
+                state = publish(layout, state, entry, whole=len(group) >= CHECKPOINT_EVERY)
             rows, before, after = rows + made.rows, before + len(group), after + 1
             bytes_before, bytes_after = bytes_before + sum(s.size for s in group), bytes_after + made.size
             if progress:

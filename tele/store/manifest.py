@@ -193,10 +193,10 @@ def link(layout: Layout, n: int) -> Link:
     return Link(n, entry, previous, hashlib.sha256(content).hexdigest(), checkpoint)
 
 
-def publish(layout: Layout, state: State, entry: Entry, *, mend: bool = False) -> State:
+def publish(layout: Layout, state: State, entry: Entry, *, whole: bool = False) -> State:
     """Add `entry` behind `state` in one atomic step and return the new state.
 
-    With `mend` it carries the state, so that nobody needs the entries before it. Raises StoreBusy where another
+    With `whole` it carries the state, so that nobody needs the entries before it. Raises StoreBusy where another
     publisher was first, or StoreNotWritable.
     """
     n = state.n + 1
@@ -210,7 +210,7 @@ def publish(layout: Layout, state: State, entry: Entry, *, mend: bool = False) -
         "previous": state.head,
         "entry": entry,
     }
-    if mend or n % CHECKPOINT_EVERY == 0:
+    if whole or n % CHECKPOINT_EVERY == 0:
         facts["checkpoint"] = after
     content = finish(orjson.dumps(facts)[:-1], n)
     try:

@@ -114,7 +114,7 @@ def repair(path: Path | str | None = None, *, wait: float = 0.0) -> RepairReport
                 forgotten=gone,
                 lost=broken,
             )
-            state = publish(layout, state, entry, mend=bool(broken))
+            state = publish(layout, state, entry, whole=bool(broken))
         for _, after in steps(con, layout, state):
             state = after
         _acknowledge(work, state)

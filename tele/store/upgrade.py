@@ -43,7 +43,7 @@ def upgrade(path: Path | str | None = None, *, wait: float = 0.0) -> UpgradeRepo
             segments, rows = segments + len(group), rows + made.rows
         if layout.format < FORMAT:
             # The state in this release's form, so that nobody needs the entries of the older one.
-            publish(layout, state, Entry("upgrade", time.time_ns()), mend=True)
+            publish(layout, state, Entry("upgrade", time.time_ns()), whole=True)
             write_identity(layout.root, layout.id, layout.hash_key.hex())
     return UpgradeReport(layout.format, FORMAT, segments, rows)
 
