@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "open_store"]
 
-MEMORY_LIMIT = "640MB"
-"""DuckDB's share; with Python and Arrow a reader stays below 1 GiB, and spills what is larger."""
+MEMORY_LIMIT = "800MB"
+"""DuckDB's share; with Python a reader stays below 1 GiB, and spills what is larger."""
+_OPENING_LIMIT = "480MB"
+"""Its share while the journals are read: then Python and Arrow hold lines as well."""
 
 _LISTING = frozenset({"show", "describe", "information_schema", "duckdb_views", "pragma"})
 """Words of queries that ask which views there are."""
@@ -63,10 +65,11 @@ class Store:
         try:
             self.state = load(layout)
             self._segments = _concerned(self.state, experiment)
-            self._con = duckdb.connect(config={"memory_limit": memory_limit})
+            self._con = duckdb.connect(config={"memory_limit": _OPENING_LIMIT})
             self._con.execute("SET TimeZone = 'UTC'")
             self._con.execute(f"SET temp_directory = {quoted(self._scratch / 'spill')}")
             self._read_tails()
+            self._con.execute(f"SET memory_limit = {quoted(memory_limit)}")
             self._attendance.at(self.state.n)  # until here no journal may go, however long ago it was sealed
             verify(layout, self._segments)
             self._snapshot()
