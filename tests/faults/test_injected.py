@@ -64,7 +64,7 @@ def test_a_program_records_on_whatever_call_fails_and_every_record_stands_once_o
 
     prepare(tmp_path / "counted" / ".tele")
     counts = injector.calls(["record", mode], tmp_path / "counted" / ".tele")
-    for fault in drawn(counts, max(ROUNDS // 2, 3)):
+    for fault in drawn(counts, max(ROUNDS // 4, 3)):
         ended, store = run(fault)
         *warnings, last = ended.output.splitlines()
         assert ended.code == 0, f"{fault}: {ended.output}"
@@ -92,7 +92,7 @@ def test_a_command_whose_call_fails_says_so_in_a_sentence_and_the_next_one_ends_
     counts = injector.calls([*phase.command], done)
     after = answer(done, phase.keeps)
     assert before in (None, after)
-    for fault in drawn(counts, max(ROUNDS // 5, 2)):
+    for fault in drawn(counts, max(ROUNDS // 10, 2)):
         store = copy(str(fault).replace(" ", "-"))
         ended = injector.run([*phase.command], store, fault)
         sentences = [line for line in ended.output.splitlines() if line.startswith("tele: ")]
