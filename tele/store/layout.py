@@ -173,7 +173,7 @@ def _marker(id_: str, hash_key: str) -> bytes:
 def prepare(path: Path | str | None = None) -> Layout:
     """Open the store at `path` for writing; make it where there is none (folders 0700, files 0600).
 
-    Raises ForeignStore, NewerFormat or StoreNotWritable.
+    Raises ForeignStore, NewerFormat, StoreNotWritable, or DamagedFile where a store has lost its store.json.
     """
     root = _absolute(find(path))
     try:

@@ -207,3 +207,30 @@ def test_an_entry_that_does_not_follow_is_mended_for_good(layout):
     repair(layout.root)
     assert check(layout.root).ok
     assert repair(layout.root).actions == ()
+
+
+def test_a_line_that_is_finished_while_the_sealer_looks_is_not_lost(layout, monkeypatch):
+    from tele.store import seal as sealing
+
+    journal = Journal(layout)
+    journal.append(b'{"event_id":"a","kind":"span","name":"first","status":"ok"')
+    path = layout.journals / f"{journal.writer}.jsonl"
+    line = finish(b'{"event_id":"b","kind":"span","name":"second","status":"ok"', 2)
+    with path.open("ab") as file:
+        file.write(line[:20])
+    read = sealing.read_tail
+
+    def finished_and_gone(*arguments):
+        tail = read(*arguments)
+        if tail.header.path == path and not journal.layout.root.joinpath("gone").exists():
+            journal.layout.root.joinpath("gone").touch()
+            with path.open("ab") as file:
+                file.write(line[20:])
+            os.close(journal._file.fd)  # as the kernel does when the process ends
+            journal._file.fd = -1
+        return tail
+
+    monkeypatch.setattr(sealing, "read_tail", finished_and_gone)
+    seal(layout)
+    seal(layout)
+    assert spans(layout) == [("first",), ("second",), ("work",)]

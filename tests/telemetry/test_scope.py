@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import tele
 from tele.telemetry.scope import OUTSIDE, Scope
 
 
@@ -38,3 +39,13 @@ def test_any_text_can_be_held(name):
 
 def test_outside_is_the_experiment_default():
     assert held(OUTSIDE.scope)["experiment"] == "default"
+
+
+def test_a_long_condition_is_cut_in_each_record_and_still_told_from_another(tele_store):
+    long = "x" * 1_000_000
+    for condition in (long + "a", long + "b", long + "a"):
+        with tele.experiment("e", condition=condition):
+            tele.event("inside")
+    found = tele_store.rows("SELECT condition FROM events WHERE name = 'inside' ORDER BY 1")
+    assert len({condition for (condition,) in found}) == 2
+    assert max(len(condition) for (condition,) in found) < 1200
