@@ -218,19 +218,17 @@ def test_a_line_that_is_finished_while_the_sealer_looks_is_not_lost(layout, monk
     line = finish(b'{"event_id":"b","kind":"span","name":"second","status":"ok"', 2)
     with path.open("ab") as file:
         file.write(line[:20])
-    read = sealing.read_tail
+    dead = sealing.dead
 
-    def finished_and_gone(*arguments):
-        tail = read(*arguments)
-        if tail.header.path == path and not journal.layout.root.joinpath("gone").exists():
-            journal.layout.root.joinpath("gone").touch()
+    def finished_and_gone(where, header):
+        if header.path == path and journal._file.fd >= 0:
             with path.open("ab") as file:
                 file.write(line[20:])
             os.close(journal._file.fd)  # as the kernel does when the process ends
             journal._file.fd = -1
-        return tail
+        return dead(where, header)
 
-    monkeypatch.setattr(sealing, "read_tail", finished_and_gone)
+    monkeypatch.setattr(sealing, "dead", finished_and_gone)
     seal(layout)
     seal(layout)
     assert spans(layout) == [("first",), ("second",), ("work",)]
