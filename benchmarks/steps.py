@@ -178,12 +178,12 @@ def listing(store: Path) -> dict[str, Any]:
 
 
 def analysis(store: Path, *, experiment: str) -> dict[str, Any]:
-    """Open the store and analyze one experiment."""
+    """Open the store for one experiment and analyze it, as `tele analyze` does."""
     from tele.analysis import analyze
     from tele.store.reader import open_store
 
     def work() -> Any:
-        with open_store(store) as reader:
+        with open_store(store, experiment=experiment) as reader:
             return analyze(reader, experiment)
 
     return _timed(work)
