@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tele.store.reader import Store, open_store
+from tele.store.reader import MEMORY_LIMIT, Store, open_store
 
 if TYPE_CHECKING:
     from tele.analysis import Analysis
@@ -18,12 +18,15 @@ __all__ = ["analyze", "open", "page_path", "view"]
 Location = str | os.PathLike[str]
 
 
-def open(path: Location | None = None) -> Store:  # noqa: A001  # `tele.open` is the name that users expect
+def open(  # noqa: A001  # `tele.open` is the name that users expect
+    path: Location | None = None, *, memory_limit: str = MEMORY_LIMIT
+) -> Store:
     """Open the store at `path`, else `$TELE_STORE`, else the nearest `.tele`, for reading: one snapshot of it.
 
-    Raises NoStore, ForeignStore, NewerFormat or DamagedFile.
+    `memory_limit` is DuckDB's share, such as `4GB`; what is larger spills to disk where DuckDB can.
+    Raises NoStore, ForeignStore, NewerFormat, DamagedFile or BadInput.
     """
-    return open_store(None if path is None else Path(path))
+    return open_store(None if path is None else Path(path), memory_limit=memory_limit)
 
 
 def analyze(

@@ -89,6 +89,7 @@ def sql(
     views: Annotated[bool, typer.Option("--views", help="Print the SQL of the views instead.")] = False,
     format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write to.")] = None,
+    memory: Annotated[str | None, typer.Option("--memory", help="DuckDB's share, such as 4GB; else 800MB.")] = None,
     store: StoreOption = None,
 ) -> None:
     """Ask SQL over the store: read-only, no row cap.
@@ -107,7 +108,7 @@ def sql(
         return
     if query is None:
         raise BadInput('Give a query, such as: tele sql "select * from runs". `tele sql --views` prints the views.')
-    with reading(store) as reader:
+    with reading(store, memory=memory) as reader:
         write_result(reader.sql(query), format_, output)
 
 

@@ -117,7 +117,7 @@ def write_result(relation: duckdb.DuckDBPyRelation, format_: str, output: Path |
 def _batches(relation: duckdb.DuckDBPyRelation) -> Iterator[list[dict[str, Any]]]:
     import duckdb
 
-    from tele.errors import BadQuery
+    from tele.store.reader import refusal
 
     names = relation.columns
     if len(set(names)) < len(names):
@@ -126,7 +126,7 @@ def _batches(relation: duckdb.DuckDBPyRelation) -> Iterator[list[dict[str, Any]]
         for batch in relation.to_arrow_reader(_BATCH):
             yield batch.to_pylist()
     except duckdb.Error as error:
-        raise BadQuery(str(error)) from None
+        raise refusal(error) from None
 
 
 def _write_table(relation: duckdb.DuckDBPyRelation, out: TextIO) -> None:

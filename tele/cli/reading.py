@@ -21,20 +21,20 @@ __all__ = ["known_experiment", "reading"]
 
 
 @contextmanager
-def reading(path: Path | None, *, experiment: str | None = None) -> Iterator[Store]:
-    """Open the store at `path`, for one experiment alone where that is named.
+def reading(path: Path | None, *, experiment: str | None = None, memory: str | None = None) -> Iterator[Store]:
+    """Open the store at `path`, for one experiment alone where that is named, with DuckDB's share of `memory`.
 
     What dead writers left is sealed first, and what could not be read is said on stderr.
     """
     from tele.store.layout import open_layout
-    from tele.store.reader import Store
+    from tele.store.reader import MEMORY_LIMIT, Store
     from tele.store.seal import due, seal
 
     layout = open_layout(path)
     if due(layout):
         with contextlib.suppress(StoreBusy, StoreNotWritable, OSError):  # reading works unsealed as well
             seal(layout)
-    with Store(layout, experiment=experiment) as store:
+    with Store(layout, experiment=experiment, memory_limit=memory or MEMORY_LIMIT) as store:
         if store.network:
             _say(f"the store lies on a network file system ({store.network}), where a running process may look dead.")
         for line in store.damage:

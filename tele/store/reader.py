@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tele.errors import BadQuery
+from tele.errors import BadInput, BadQuery
 from tele.store import blobs
 from tele.store.amend import AMENDED, amended_view
 from tele.store.columns import COLUMNS, NAMES
@@ -31,7 +31,7 @@ from tele.store.views import view_sql
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["Store", "open_store"]
+__all__ = ["MEMORY_LIMIT", "Store", "open_store", "refusal"]
 
 MEMORY_LIMIT = "800MB"
 """DuckDB's share; with Python a reader stays below 1 GiB, and spills what is larger."""
@@ -51,7 +51,8 @@ class Store:
     def __init__(self, layout: Layout, *, experiment: str | None = None, memory_limit: str = MEMORY_LIMIT) -> None:
         """Take the snapshot; one that is asked about `experiment` (its name, or its id) alone opens no other segments.
 
-        Where the store has sealed no such experiment, it is the snapshot of everything.
+        Where the store has sealed no such experiment, it is the snapshot of everything. `memory_limit` is DuckDB's
+        share, such as `4GB`.
         """
         import duckdb
 
@@ -69,7 +70,7 @@ class Store:
             self._con.execute("SET TimeZone = 'UTC'")
             self._con.execute(f"SET temp_directory = {quoted(self._scratch / 'spill')}")
             self._read_tails()
-            self._con.execute(f"SET memory_limit = {quoted(memory_limit)}")
+            self._limit(memory_limit)
             self._attendance.at(self.state.n)  # until here no journal may go, however long ago it was sealed
             verify(layout, self._segments)
             self._snapshot()
@@ -103,7 +104,7 @@ class Store:
                 raise BadQuery("The store is read-only: give one SELECT statement.")
             return self._con.sql(query)
         except duckdb.Error as error:
-            raise BadQuery(str(error)) from None
+            raise refusal(error) from None
 
     def rows(self, query: str, params: Sequence[object] | dict[str, object] = ()) -> list[tuple[Any, ...]]:
         """All rows of one query; `?` or `$name` in it stand for `params`. Raises BadQuery."""
@@ -113,7 +114,7 @@ class Store:
         try:
             return self._con.execute(query, params or None).fetchall()
         except duckdb.Error as error:
-            raise BadQuery(str(error)) from None
+            raise refusal(error) from None
 
     def blob(self, reference: str) -> bytes:
         """Body behind a `blob:SHA256` reference; raises UnknownTarget or DamagedFile."""
@@ -226,6 +227,14 @@ class Store:
                 yield tail
                 self.positions[header.writer] = Sealed(header.process, tail.scan.end, tail.scan.next)
 
+    def _limit(self, memory: str) -> None:
+        import duckdb
+
+        try:
+            self._con.execute(f"SET memory_limit = {quoted(memory)}")
+        except duckdb.Error:
+            raise BadInput(f"{memory!r} is no amount of memory; give one such as 4GB or 512MB.") from None
+
     def _lock(self) -> None:
         """Let the connection read the segments and its own scratch, and nothing else (DuckDB's order matters)."""
         for setting in (
@@ -245,9 +254,21 @@ def open_store(
 ) -> Store:
     """Open the store at `path` (else `$TELE_STORE`, else the nearest `.tele`) for reading; see `Store`.
 
-    Raises NoStore, ForeignStore, NewerFormat or DamagedFile.
+    Raises NoStore, ForeignStore, NewerFormat, DamagedFile or BadInput.
     """
     return Store(open_layout(path), experiment=experiment, memory_limit=memory_limit)
+
+
+def refusal(error: duckdb.Error) -> BadQuery:
+    """Say why a query did not run, in DuckDB's words: where memory is short, those name settings that are locked."""
+    import duckdb
+
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return BadQuery(
+            "The query needs more memory than the reader may take. Give it more, such as "
+            '`tele sql --memory 4GB` or `tele.open(memory_limit="4GB")`, or ask for fewer rows or columns.'
+        )
+    return BadQuery(str(error))
 
 
 def _concerned(state: State, experiment: str | None) -> list[Segment]:

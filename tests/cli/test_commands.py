@@ -49,7 +49,17 @@ def store(tmp_path_factory) -> Path:
     return path
 
 
+HUNGRY = "SELECT quantile_cont(hash(range)::DOUBLE, 0.5) AS middle FROM range(4_000_000)"
+
+
 class TestAnswers:
+    def test_a_query_that_needs_more_memory_says_how_to_give_it_and_then_runs(self, store):
+        said = refused("sql", HUNGRY, "--memory", "20MB", "--store", store)
+        assert said.count("\n") == 0
+        assert "tele sql --memory" in said
+        assert "middle" in run("sql", HUNGRY, "--memory", "2GB", "--store", store).stdout
+        assert "amount of memory" in refused("sql", "SELECT 1", "--memory", "plenty", "--store", store)
+
     def test_experiments_and_runs(self, store):
         found = json.loads(run("experiments", "--store", store, "--format", "json").stdout)
         assert [(e["experiment"], e["status"], e["runs"], e["conditions"]) for e in found] == [
