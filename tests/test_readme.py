@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -54,6 +55,40 @@ def test_every_block_runs_in_order(page, tmp_path, request):
             ran += 1
     assert ran > 3
     assert list(tmp_path.glob("*.html"))
+
+
+PAGES = sorted(
+    str(page.relative_to(ROOT))
+    for page in (ROOT / "docs").rglob("*.md")
+    if "```python" in page.read_text() and page.name != "tutorial.md"
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_of_a_page_runs_in_order_and_prints_what_it_says(page, tmp_path):
+    """A block may say `python needs=NAME,NAME`: it is left out where such a library is not installed."""
+    script, printed = [], []
+    found = re.findall(
+        r"^```python(?: needs=([\w,]+))?\n(.*?)^```\n(?:\n```\n(.*?)^```)?",
+        (ROOT / page).read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    for needs, block, output in found:
+        if all(importlib.util.find_spec(name) for name in needs.split(",") if name):
+            script.append(block)
+            printed += output.splitlines()
+    (tmp_path / "page.py").write_text("\n".join(script))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "page.py"],
+        cwd=tmp_path,
+        env=environment(tmp_path, None) | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for line in printed:
+        assert line in done.stdout.splitlines(), f"{line}\n\nis not in\n\n{done.stdout}"
 
 
 def test_the_example_is_no_longer_than_twenty_five_lines():

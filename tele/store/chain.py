@@ -66,4 +66,4 @@ def _follow(chain: Chain, one: Link, before: Link | None) -> None:
             chain.faults.append(Fault(one.n, "the state that it carries is not that of the entries before it"))
         state, chain.broken = one.checkpoint, False
     chain.state = replace(state, n=one.n, head=one.sha256)
-    chain.hashes[one.sha256] = one.n
+    chain.hashes |= dict.fromkeys(one.entry.purged, one.n) | {one.sha256: one.n}

@@ -27,7 +27,7 @@ from tele.store.workbench import workbench
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["TARGET_ROWS", "CompactReport", "compact", "groups", "merge"]
+__all__ = ["TARGET_ROWS", "CompactReport", "columns_of", "compact", "groups", "merge"]
 
 TARGET_ROWS = 1_000_000
 
@@ -123,12 +123,13 @@ def _selected(layout: Layout, segments: list[Segment]) -> str:
             parts.append((segment.schema, []))
         parts[-1][1].append(quoted(layout.root / segment.path))
     return " UNION ALL ".join(
-        f"SELECT {_columns(version)} FROM read_parquet([{', '.join(files)}], hive_partitioning=false)"
+        f"SELECT {columns_of(version)} FROM read_parquet([{', '.join(files)}], hive_partitioning=false)"
         for version, files in parts
     )
 
 
-def _columns(version: int) -> str:
+def columns_of(version: int) -> str:
+    """SQL that selects the columns of this release from a file of schema `version`."""
     return ", ".join(f'{lift(c, "attributes")} AS "{c.name}"' if c.since > version else f'"{c.name}"' for c in COLUMNS)
 
 

@@ -108,7 +108,9 @@ class Entry:
     """Event ids of starts carried before whose end is now in a segment."""
     amendments: int = 0
     lost: list[int] = field(default_factory=list)
-    """Entries that were damaged or missing when this one mended the chain."""
+    """Entries that were damaged or missing when this one mended the chain, or that a purge took away."""
+    purged: list[str] = field(default_factory=list)
+    """Hashes of the entries that a purge took away: heads that the store has had."""
 
 
 @dataclass(frozen=True, slots=True)

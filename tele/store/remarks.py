@@ -1,4 +1,4 @@
-"""Events about the store itself: what was pruned, set aside, saved or lost.
+"""Events about the store itself: what was pruned, purged, set aside, saved or lost.
 
 They become a segment of the very manifest entry that does it, so that neither can be there without the other.
 """
@@ -24,10 +24,10 @@ from tele.store.segments import ORDER, write
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["ABOUT_THE_STORE", "PRUNED", "REPAIRED", "Remark", "printable", "remark"]
+__all__ = ["ABOUT_THE_STORE", "PRUNED", "PURGED", "REPAIRED", "Remark", "printable", "remark"]
 
-PRUNED, REPAIRED = "tele.experiment.pruned", "tele.repaired"
-ABOUT_THE_STORE = (PRUNED, REPAIRED)
+PRUNED, REPAIRED, PURGED = "tele.experiment.pruned", "tele.repaired", "tele.purged"
+ABOUT_THE_STORE = (PRUNED, REPAIRED, PURGED)
 """Names of these events, as SQL takes them too."""
 
 

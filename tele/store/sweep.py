@@ -30,20 +30,22 @@ _TEMPORARY = re.compile(
 )
 
 
-def sweep(layout: Layout, state: State) -> State:
+def sweep(layout: Layout, state: State, *, grace_seconds: float | None = None) -> State:
     """Remove what is not needed any more and its grace period over; the lease is held. Returns the new state."""
+    grace = GRACE_SECONDS if grace_seconds is None else grace_seconds
     _leftovers(layout)
     # Whoever is opening the store reads journals that were sealed after it had read the manifest.
-    forgotten = _forget(layout, state) if oldest(layout) > 0 else []
-    deleted = _delete(layout, state) if expired(state) else []
+    forgotten = _forget(layout, state, grace) if oldest(layout) > 0 else []
+    deleted = _delete(layout, state, grace) if expired(state, grace) else []
     if not forgotten and not deleted:
         return state
     return publish(layout, state, Entry("sweep", time.time_ns(), forgotten=forgotten, deleted=deleted))
 
 
-def expired(state: State) -> bool:
+def expired(state: State, grace_seconds: float | None = None) -> bool:
     """Whether there are removed segments whose grace period is over."""
-    return any(_past(at) for _, at in state.retired.values())
+    grace = GRACE_SECONDS if grace_seconds is None else grace_seconds
+    return any(_past(at, grace) for _, at in state.retired.values())
 
 
 def set_aside(layout: Layout, path: Path) -> Path:
@@ -62,16 +64,16 @@ def free_name(layout: Layout, path: Path) -> Path:
     return target
 
 
-def _past(at_ns: int) -> bool:
-    return time.time_ns() - at_ns > GRACE_SECONDS * 1_000_000_000
+def _past(at_ns: int, grace: float) -> bool:
+    return time.time_ns() - at_ns > grace * 1_000_000_000
 
 
-def _delete(layout: Layout, state: State) -> list[str]:
+def _delete(layout: Layout, state: State, grace: float) -> list[str]:
     """Remove the files of segments that were taken out before the oldest reader began."""
     reading = oldest(layout)
     gone = []
     for path, (n, at) in state.retired.items():
-        if n <= reading and _past(at):
+        if n <= reading and _past(at, grace):
             if path.startswith("blobs/"):
                 _delete_body(layout.root / path, at)
             else:
@@ -96,7 +98,7 @@ def _delete_body(path: Path, at_ns: int) -> None:
             aside.rename(path)
 
 
-def _forget(layout: Layout, state: State) -> list[str]:
+def _forget(layout: Layout, state: State, grace: float) -> list[str]:
     """Remove journals of dead writers that are sealed whole."""
     there = {header.writer: header for header in headers(layout)}
     gone = [writer for writer in state.journals if writer not in there]
@@ -104,7 +106,7 @@ def _forget(layout: Layout, state: State) -> list[str]:
     whole = []
     for writer in sorted(state.journals.keys() & there.keys()):
         sealed, path = state.journals[writer], there[writer].path
-        old = _past(max(path.stat().st_mtime_ns, sealed.at_ns))
+        old = _past(max(path.stat().st_mtime_ns, sealed.at_ns), grace)
         damaged = any(why != TORN for *_, why in sealed.damage)
         if not damaged and size_of(path) == sealed.offset and old and dead(layout, there[writer]):
             whole.append(writer)

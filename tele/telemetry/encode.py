@@ -14,7 +14,7 @@ import orjson
 from tele.store.columns import BY_NAME
 from tele.telemetry.limits import BODY_BYTES, cap
 from tele.telemetry.plain import plain
-from tele.telemetry.redact import clean, redact, secret_key
+from tele.telemetry.redact import FAILED, clean, redact, secret_key
 
 __all__ = ["encode"]
 
@@ -57,11 +57,18 @@ def _short(value: Any, left: list[int]) -> bool:
 def _long_way(record: dict[str, Any], put: Callable[[bytes], str], key: bytes) -> bytes:
     found = {}
     for name, value in record.items():
-        converted = plain(value)
-        converted = converted if name in _OURS else redact(converted)
+        converted = plain(value) if name in _OURS else _redacted(plain(value))
         if converted is not None:
             found[name] = converted if name in _NESTED else _fit(name, converted)
     return orjson.dumps(cap(found, put, key))
+
+
+def _redacted(value: Any) -> Any:
+    """`value` without its secrets; a field whose secrets cannot be looked for goes, and no other with it."""
+    try:
+        return redact(value)
+    except Exception:  # noqa: BLE001  # nested deeper than Python goes, or a rule that fails: it fails closed
+        return FAILED
 
 
 def _fit(name: str, value: Any) -> Any:

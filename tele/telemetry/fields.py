@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from tele.store.columns import BY_NAME, USER_COLUMNS
-from tele.telemetry.redact import secret_key
+from tele.telemetry.redact import on_change, secret_key
 from tele.telemetry.scope import INHERITED
 
 __all__ = ["fill", "fit", "spoken_of"]
@@ -41,6 +41,7 @@ class _Plan:
 
 _plans: dict[tuple[str, ...], _Plan] = {}
 _clean_keys: dict[tuple[Any, ...], bool] = {}
+on_change += (_plans.clear, _clean_keys.clear)
 
 
 def fill(record: dict[str, Any], fields: dict[str, Any], attributes: dict[str, Any] | None) -> bool:

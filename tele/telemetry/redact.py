@@ -1,77 +1,78 @@
 """Secrets are taken out before anything is cut, hashed or written.
 
-By key: the value of a key such as `api_key` or `authorization` goes, whatever it is. By value: strings that look like a
-credential go wherever they stand. The patterns run on RE2, whose time is linear in the text. Best effort, on by
-default: it does not see through base64, encryption or a secret cut in two.
+By key: the value of a key such as `api_key` or `authorization` goes, whatever it is, also where the key stands in JSON
+text, a URL's query or a header. By value: strings that look like a credential go wherever they stand. Personal data
+goes where that was asked for. The patterns run on RE2, whose time is linear in the text.
+
+Best effort, on by default. A secret is found through JSON's escapes at any depth, through percent signs, in base64 of
+the usual beginnings, and cut into the pieces of one list; not in hex, in other encodings, or cut in two by attributes
+or events of their own.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import orjson
 import re2
 
-__all__ = ["MIN_SECRET", "clean", "redact", "secret_key"]
+from tele.errors import BadInput
+from tele.telemetry.redaction.rules import KEY, NAME, PERSONAL, SECRETS, Match, Rule, in_json
+
+__all__ = [
+    "FAILED",
+    "MARK",
+    "MIN_SECRET",
+    "clean",
+    "on_change",
+    "redact",
+    "redacted",
+    "secret_key",
+    "set_up",
+    "suspicious",
+]
 
 MIN_SECRET = 7
 """Shorter strings are not searched: `://a:b@` is the shortest that a rule finds."""
-
-# Formats as the vendors publish them; name first, it stands in the marker.
-RULES: tuple[tuple[str, str], ...] = (
-    ("anthropic", r"\bsk-ant-[A-Za-z0-9_-]{20,}"),
-    ("openai", r"\bsk-(?:proj-|svcacct-|admin-|or-v1-|lf-)?[A-Za-z0-9_-]{20,}"),
-    ("aws", r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b"),
-    ("google", r"AIza[A-Za-z0-9_-]{35}"),
-    ("github", r"gh[pousr]_[0-9A-Za-z]{36}|github_pat_[0-9A-Za-z_]{22,}"),
-    ("gitlab", r"glpat-[A-Za-z0-9_-]{20}"),
-    ("huggingface", r"\bhf_[A-Za-z0-9]{34}"),
-    ("perplexity", r"pplx-[A-Za-z0-9]{40,}"),
-    ("stripe", r"\b[sr]k_(?:test|live|prod)_[A-Za-z0-9]{10,}"),
-    ("slack", r"xox[abeprs]-[A-Za-z0-9-]{10,}"),
-    ("sendgrid", r"SG\.[A-Za-z0-9_.=-]{60,}"),
-    ("databricks", r"\bdapi[a-f0-9]{32}"),
-    ("pypi", r"pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{20,}"),
-    ("npm", r"\bnpm_[A-Za-z0-9]{36}"),
-    ("groq", r"\bgsk_[A-Za-z0-9]{20,}"),
-    ("xai", r"\bxai-[A-Za-z0-9]{20,}"),
-    ("langfuse", r"\bpk-lf-[A-Za-z0-9-]{20,}"),
-    ("jwt", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"),
-    (
-        "private-key",
-        r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)",
-    ),
-    ("bearer", r"(?i:\bbearer\s+[A-Za-z0-9._~+/=-]{8,})"),
-    ("url-password", r"://[^/\s:@\"]{1,256}:[^/\s@\"]{1,256}@"),
-    ("sas", r"[?&]sig=[A-Za-z0-9%+/=]{20,}"),
-)
-
-_KEY = re.compile(
-    r"passw(?:or)?d|pwd\b|secret(?!ar)|\bauth(?!or|ent)|authorization|credential"
-    r"|private[._ -]?key|api[._ -]?key|access[._ -]?key"
-    r"|access[._ -]?token|refresh[._ -]?token|(?<![a-z])id[._ -]?token\b|bearer|\bcookies?\b|set-cookie|csrf|xsrf"
-    r"|\bjwt\b|\bssn\b"
-    r"|social[._ -]?security|credit[._ -]?card|session[._ -]?(?:key|token|secret)",
-    re.IGNORECASE,
-)
+MARK = re.compile(r"\[REDACTED:[\w-]+(?::\d+)?\]|__REDACTED__")
+"""What stands where something was taken out: ours, and OpenInference's."""
+FAILED = "[REDACTED:failed]"
+"""Stands for a field that could not be searched."""
+_MOST_PIECES = 10_000
+_PIECES = ("text", "content", "delta", "arguments", "output")
+"""Keys under which the pieces of one text stand in a list of objects."""
 
 
 class _Rules:
     """The compiled rules: one set that finds which apply, and each by itself to replace with."""
 
-    def __init__(self) -> None:
-        self.set = _search_set(pattern for _, pattern in RULES)
+    def __init__(
+        self, personal: tuple[Rule, ...] = (), own: tuple[Rule, ...] = (), keys: frozenset[str] = frozenset()
+    ) -> None:
+        self.personal, self.own, self.keys = personal, own, keys
+        self.rules = (*SECRETS, *personal, *own)
+        self.set = _search_set(rule.pattern for rule in self.rules)
         # What the short way of `encode` cannot take: a secret, a `null` (it may have been a NaN), an integer that may
         # be beyond 64 bits.
-        self.screen = _search_set([*(_in_json(pattern) for _, pattern in RULES), r"[:,\[](?:null|9\d{18}|\d{20})"])
-        self.patterns = [(name, re2.compile(pattern)) for name, pattern in RULES]
+        self.screen = _search_set([*map(in_json, self.rules), r"[:,\[](?:null|9\d{18}|\d{20})"])
+        self.patterns = [re2.compile(rule.pattern) for rule in self.rules]
 
-
-def _in_json(pattern: str) -> str:
-    """A rule as it finds a secret in JSON text, where a newline is a backslash and an n: it may find too much."""
-    return pattern.replace(r"\b", "").replace(r"\s+", r"(?:\s|\\[nrt])+")
+    @functools.cached_property
+    def anywhere(self) -> Any:
+        """Whatever may be one, in JSON or in a text: only `suspicious` asks it."""
+        return _search_set(
+            [
+                *(rule.pattern for rule in self.rules),
+                *map(in_json, self.rules),
+                rf"{NAME}\\*[\"']\s*:",
+                *(rf"(?i:{re.escape(key)})\\*[\"']" for key in self.keys),
+            ]
+        )
 
 
 def _search_set(patterns: Iterable[str]) -> Any:
@@ -87,22 +88,78 @@ _rules: list[_Rules] = []
 copy while another thread holds them: a child compiles its own rules, and keeps the parent's, since a lock that is held
 cannot be destroyed.
 """
+_hits: Counter[str] = Counter()
 
 
 def _compiled() -> _Rules:
     if not _rules:
-        _rules.append(_Rules())
+        _rules.append(_Rules(_from_environment()))
     return _rules[-1]
 
 
+def _from_environment() -> tuple[Rule, ...]:
+    """Rules for personal data that `$TELE_PII` names: `all`, or names with commas between."""
+    asked = {name.strip().lower() for name in os.environ.get("TELE_PII", "").split(",")}
+    return PERSONAL if asked & {"1", "all", "true", "yes"} else tuple(r for r in PERSONAL if r.name in asked)
+
+
 def _after_in_child() -> None:
+    _hits.clear()
     if _rules:
-        _rules.append(_Rules())
+        _rules.append(_Rules(_rules[-1].personal, _rules[-1].own, _rules[-1].keys))
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_after_in_child)
 _keys: dict[str, bool] = {}
+on_change: list[Callable[[], None]] = [_keys.clear]
+"""What is remembered of keys, here and by others, and is forgotten when the rules change."""
+
+
+def set_up(
+    *,
+    personal: bool | Iterable[str] | None = None,
+    keys: Iterable[str] | None = None,
+    patterns: Mapping[str, str] | None = None,
+) -> None:
+    """Say what is taken out besides secrets; what is None stays as it was.
+
+    `personal` names rules of `PERSONAL`, or is True for all; `keys` are names whose values go (case does not matter);
+    `patterns` are rules of the user's own, name to pattern in RE2's syntax. Raises BadInput.
+    """
+    now = _compiled()
+    _rules.append(
+        _Rules(
+            now.personal if personal is None else _personal(personal),
+            now.own if patterns is None else tuple(_own(name, pattern) for name, pattern in patterns.items()),
+            now.keys if keys is None else frozenset(map(str.lower, keys)),
+        )
+    )
+    for forget in on_change:
+        forget()
+
+
+def _personal(chosen: bool | Iterable[str]) -> tuple[Rule, ...]:
+    known = {rule.name: rule for rule in PERSONAL}
+    names = list(known) if chosen is True else list(chosen or ())
+    if unknown := [name for name in names if name not in known]:
+        raise BadInput(f"There is no rule {unknown[0]!r} for personal data; there are {', '.join(known)}.")
+    return tuple(known[name] for name in names)
+
+
+def _own(name: str, pattern: str) -> Rule:
+    if not re.fullmatch(r"[\w-]{1,40}", name):
+        raise BadInput(f"A rule's name has letters, digits, - and _ only, not {name!r}.")
+    try:
+        re2.compile(pattern)
+    except re2.error as error:
+        raise BadInput(f"The pattern {name!r} is none of RE2's: {error}.") from None
+    return Rule(name, pattern)
+
+
+def redacted() -> dict[str, int]:
+    """How many values this process took out, by rule; those of a span that was also written as begun count twice."""
+    return dict(_hits)
 
 
 def secret_key(key: str) -> bool:
@@ -111,7 +168,7 @@ def secret_key(key: str) -> bool:
     if known is None:
         if len(_keys) > 10_000:  # noqa: PLR2004  # keys made of data would fill the memory
             _keys.clear()
-        known = _keys[key] = bool(_KEY.search(key))
+        known = _keys[key] = bool(KEY.search(key)) or key.lower() in _compiled().keys
     return known
 
 
@@ -120,21 +177,27 @@ def clean(encoded: bytes) -> bool:
     return not (_rules[-1] if _rules else _compiled()).screen.Match(encoded)
 
 
+def suspicious(text: bytes) -> bool:
+    """Whether `text`, JSON or not, may hold what would be taken out: one linear pass, which may find too much."""
+    rules = _compiled()
+    return bool(rules.anywhere.Match(text))
+
+
 def redact(value: Any) -> Any:
     """Replace secrets in plain JSON values by `[REDACTED:rule:length]`; the rest stays the same object."""
     if isinstance(value, str):
-        return _redact_text(value) if len(value) >= MIN_SECRET else value
+        return _text(value) if len(value) >= MIN_SECRET else value
     if isinstance(value, dict):
-        return _redact_members(value)
+        return _members(value)
     if isinstance(value, list):
-        return [redact(item) for item in value]
+        return _pieces([redact(item) for item in value])
     return value
 
 
-def _redact_members(value: dict[str, Any]) -> dict[str, Any]:
+def _members(value: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, item in value.items():
-        name = shown = _redact_text(key)
+        name = shown = _text(key)
         while name in found:  # two secrets of one length: both values stay
             name = f"{shown} ({len(found)})"
         found[name] = _under(key, item)
@@ -146,14 +209,105 @@ def _under(key: str, item: Any) -> Any:
         return redact(item)
     if isinstance(item, (int, float)) and "token" in key.lower():
         return item  # a count of tokens, not a token
-    return f"[REDACTED:key:{len(item) if isinstance(item, (str, list, dict)) else len(str(item))}]"
+    if isinstance(item, str) and MARK.fullmatch(item):
+        return item
+    return _mark("key", len(item) if isinstance(item, (str, list, dict)) else len(str(item)))
 
 
-def _redact_text(text: str) -> str:
+def _mark(rule: str, length: int) -> str:
+    _hits[rule] += 1
+    return f"[REDACTED:{rule}:{length}]"
+
+
+# ── texts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _text(text: str) -> str:
     if len(text) < MIN_SECRET:
         return text
     rules = _compiled()
-    for index in rules.set.Match(text.encode("utf-8", "surrogatepass")) or ():
-        name, pattern = rules.patterns[index]
-        text = pattern.sub(lambda match, name=name: f"[REDACTED:{name}:{len(match.group())}]", text)
+    found = rules.set.Match(text.encode("utf-8", "surrogatepass")) or ()
+    if found and (whole := _as_json(text)) is not None:
+        return whole
+    for index in found:
+        rule = rules.rules[index]
+        text = rules.patterns[index].sub(lambda match, rule=rule: _replaced(rule, match), text)
     return text
+
+
+def _replaced(rule: Rule, match: Match) -> str:
+    whole = match.group()
+    if rule.key and not secret_key(match.group(rule.key)):
+        return whole
+    kept = match.group(rule.keep) if rule.keep else ""
+    gone = whole[len(kept) :]
+    if MARK.fullmatch(gone.strip("\\\"' ")) or (rule.check is not None and not rule.check(whole)):
+        return whole
+    if rule.name == "pair":  # the quotes that the value stood in stay, so that JSON stays JSON
+        quote = gone[: len(gone) - len(gone.lstrip("\\\"'"))] or '"'
+        end = quote if gone.endswith(quote) or gone[0] not in "\\\"'" else ""
+        return f"{kept}{quote}{_mark('key', len(gone) - len(quote) - len(end))}{end}"
+    return kept + _mark(rule.name, len(gone))
+
+
+def _as_json(text: str) -> str | None:
+    """A text that is JSON, redacted as what it says; None where it is no JSON, or holds nothing to take out."""
+    if text[:1] not in ("{", "[", '"'):
+        return None
+    try:
+        value = orjson.loads(text)
+        cleaned = redact(value)
+        # Of a key that stands twice only the last is seen: where nothing went, the text is searched as well.
+        return None if cleaned == value else orjson.dumps(cleaned).decode()
+    except (ValueError, RecursionError, TypeError):
+        return None
+
+
+# ── pieces: a text that came in chunks ───────────────────────────────────────────────────────────────────────────────
+
+
+def _pieces(items: list[Any]) -> list[Any]:
+    """Take out secrets that the items of a list, texts or objects with a text each, hold together."""
+    if not 1 < len(items) <= _MOST_PIECES:
+        return items
+    if all(isinstance(item, str) for item in items):
+        return _joined(items)
+    for key in _PIECES:
+        places = [n for n, item in enumerate(items) if isinstance(item, dict) and isinstance(item.get(key), str)]
+        if len(places) > 1:
+            for n, text in zip(places, _joined([items[n][key] for n in places]), strict=True):
+                if text != items[n][key]:
+                    items[n] = {**items[n], key: text}
+    return items
+
+
+def _joined(texts: list[str]) -> list[str]:
+    whole = "".join(texts)
+    rules = _compiled()
+    for index in rules.set.Match(whole.encode("utf-8", "surrogatepass")) or ():
+        rule = rules.rules[index]
+        if rule.keep:  # what a name says is a secret does not come in pieces
+            continue
+        for start, end in list(_spans(rules.patterns[index], rule, whole)):
+            texts = list(_without(texts, start, end, rule.name))
+        whole = "".join(texts)
+    return texts
+
+
+def _spans(pattern: Any, rule: Rule, whole: str) -> Iterator[tuple[int, int]]:
+    """Where a rule's matches stand, the last one first, so that places before it stay where they are."""
+    found = [m.span() for m in pattern.finditer(whole) if rule.check is None or rule.check(m.group())]
+    yield from reversed(found)
+
+
+def _without(texts: list[str], start: int, end: int, rule: str) -> Iterator[str]:
+    at = 0
+    marked = False
+    for text in texts:
+        first, last = max(start - at, 0), min(end - at, len(text))
+        at += len(text)
+        if first >= last:
+            yield text
+            continue
+        yield text[:first] + ("" if marked else _mark(rule, end - start)) + text[last:]
+        marked = True

@@ -11,6 +11,8 @@ import gzip
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tele.telemetry.redact import redact, suspicious
+
 __all__ = ["BLOCK_ROWS", "BlockWriter", "Coded", "pack", "unpack"]
 
 BLOCK_ROWS = 256
@@ -19,10 +21,16 @@ _LEVEL = 6
 
 
 def pack(value: object) -> str:
-    """Return `value` as JSON, gzipped, in base64; the same value gives the same text."""
+    """Return `value` as JSON, gzipped, in base64; the same value gives the same text.
+
+    Secrets are taken out once more: the store may be older than a rule, and a page goes to others.
+    """
     import orjson
 
-    return base64.b64encode(gzip.compress(orjson.dumps(value), _LEVEL, mtime=0)).decode("ascii")
+    text = orjson.dumps(value)
+    if suspicious(text):
+        text = orjson.dumps(redact(orjson.loads(text)))
+    return base64.b64encode(gzip.compress(text, _LEVEL, mtime=0)).decode("ascii")
 
 
 def unpack(text: str) -> object:

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from tele.analysis.units import duration, money, number
+from tele.telemetry.redact import redact
 from tele.viewer.encode import pack
 from tele.viewer.figures import Figures, figures
 from tele.viewer.model import Model, build
@@ -17,6 +18,7 @@ from tele.viewer.text import visible
 
 __all__ = ["SCRIPTS", "page", "render", "view"]
 
+_BLOCK = 4096
 SCRIPTS = ("dom", "words", "data", "list", "traces", "waterfall", "detail", "messages", "chains", "ensembles", "page")
 """Files of the page's script, in the order in which they are joined."""
 
@@ -43,7 +45,7 @@ def render(model: Model, shown: Figures | None, *, store: str, made: datetime) -
     import jinja2
 
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_gate
     )
     environment.filters["visible"] = visible
     script, style = _script(), _asset("static/page.css")
@@ -79,6 +81,11 @@ def _facts(model: Model) -> list[tuple[str, str]]:
         ("began", f"{first:%Y-%m-%d %H:%M} UTC" if first else ""),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _gate(value: object) -> object:
+    """Texts in the page itself, without secrets; what is longer is a packed block, which has been cleaned."""
+    return redact(value) if type(value) is str and len(value) < _BLOCK else value
 
 
 def _milliseconds(microseconds: int | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import string
 import time
@@ -10,7 +11,8 @@ import pytest
 
 import tele
 from tele.telemetry import limits
-from tele.telemetry.redact import MIN_SECRET, RULES, clean, redact, secret_key
+from tele.telemetry.redact import MIN_SECRET, clean, redact, secret_key
+from tele.telemetry.redaction import SECRETS
 
 ALNUM = string.ascii_letters + string.digits
 
@@ -43,6 +45,11 @@ CANARIES = {
     "bearer": "Bear" + "er " + drawn(ALNUM, 32),
     "url-password": "postgres://user:" + drawn(ALNUM, 16) + "@db.example.org/x",
     "sas": "https://x.example.org/b?sv=1&si" + "g=" + drawn(ALNUM, 44),
+    "basic": "Bas" + "ic " + base64.b64encode(b"user:" + drawn(ALNUM, 12).encode()).decode(),
+    "query": "https://x.example.org/v1?api" + "_key=" + drawn(ALNUM, 16) + "&page=2",
+    "header": "\nx-api" + "-key: " + drawn(ALNUM, 16) + "\n",
+    "pair": '{"pass' + 'word": "' + drawn(ALNUM, 16) + '"}',
+    "base64": base64.b64encode(b"token sk" + b"-ant-api03-" + drawn(ALNUM, 40).encode()).decode(),
 }
 SECRET_PART = {
     name: {
@@ -50,6 +57,9 @@ SECRET_PART = {
         "bearer": drawn(ALNUM, 32),
         "url-password": drawn(ALNUM, 16),
         "sas": drawn(ALNUM, 44),
+        "query": drawn(ALNUM, 16),
+        "header": drawn(ALNUM, 16),
+        "pair": drawn(ALNUM, 16),
     }.get(name, text)
     for name, text in CANARIES.items()
 }
@@ -80,7 +90,7 @@ def nowhere(store, *needles):
 
 class TestValues:
     def test_each_rule_has_a_canary(self):
-        assert {name for name, _ in RULES} == set(CANARIES)
+        assert {rule.name for rule in SECRETS} == set(CANARIES)
 
     @pytest.mark.parametrize("rule", CANARIES)
     @pytest.mark.parametrize("around", SURROUNDINGS)

@@ -1,0 +1,51 @@
+"""Whether what looks like a number of a card, an account, a telephone or a machine is one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+
+__all__ = ["card", "iban", "ip", "phone", "user_and_password"]
+
+_CARD_DIGITS = range(13, 20)
+_PHONE_DIGITS = range(8, 16)
+"""ITU-T E.164: at most 15, with the country's code."""
+
+
+def card(text: str) -> bool:
+    """Luhn's checksum (ISO/IEC 7812-1) over 13 to 19 digits."""
+    digits = [int(letter) for letter in text if letter.isdigit()]
+    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
+    return len(digits) in _CARD_DIGITS and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def iban(text: str) -> bool:
+    """The checksum of ISO 13616: the number modulo 97 is 1."""
+    plain = text.replace(" ", "")
+    moved = plain[4:] + plain[:4]
+    return int("".join(str(int(letter, 36)) for letter in moved)) % 97 == 1
+
+
+def phone(text: str) -> bool:
+    """As many digits as a telephone number has."""
+    return sum(letter.isdigit() for letter in text) in _PHONE_DIGITS
+
+
+def ip(text: str) -> bool:
+    """An address of a machine; loopback and the unspecified address are nobody's."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not (address.is_loopback or address.is_unspecified)
+
+
+def user_and_password(text: str) -> bool:
+    """`Basic` and base64 of `user:password` (RFC 7617)."""
+    word = text.replace("%20", " ").replace("+", " ", 1).split()[-1]
+    try:
+        plain = base64.b64decode(word + "=" * (-len(word) % 4), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    return ":" in plain and plain.isprintable()
