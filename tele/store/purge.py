@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tele.errors import DamagedFile
 from tele.store import blobs
-from tele.store.columns import BY_NAME
+from tele.store.columns import BY_NAME, NAMES
 from tele.store.compact import columns_of
 from tele.store.contents import Row, bodies, rows, started
 from tele.store.layout import Layout
@@ -209,7 +210,30 @@ def _written(
         FROM (SELECT {columns_of(segment.schema)}, file_row_number AS place FROM {source}) AS s
         LEFT JOIN changed ON changed.place = s.place
         ORDER BY s.place"""
-    return write(con, layout, f"SELECT * EXCLUDE (place) FROM ({query})", segment.experiment_id, segment.ranges)
+    made = write(con, layout, f"SELECT * EXCLUDE (place) FROM ({query})", segment.experiment_id, segment.ranges)
+    if _rest(con, layout, segment, names) != _rest(con, layout, made, names):
+        (layout.root / made.path).unlink()
+        raise DamagedFile(layout.root / made.path, "what was to stay is not what was read back")
+    return made
+
+
+def _rest(
+    con: duckdb.DuckDBPyConnection, layout: Layout, segment: Segment, names: list[str]
+) -> list[tuple[object, ...]]:
+    """Count and checksum of what stays: whole rows, and of rows that change the other columns; by their places."""
+    source = f"read_parquet({quoted(layout.root / segment.path)}, file_row_number=true)"
+    whole = ", ".join(f'"{name}"' for name in NAMES)
+    others = ", ".join(f'"{name}"' for name in NAMES if name not in names)
+    return con.execute(f"""
+        SELECT changed.place IS NULL AS stays, count(*),
+            bit_xor(CASE WHEN changed.place IS NULL THEN hash(s.place, {_of("s", whole)})
+                ELSE hash(s.place, {_of("s", others)}) END)
+        FROM (SELECT {columns_of(segment.schema)}, file_row_number AS place FROM {source}) AS s
+        LEFT JOIN changed ON changed.place = s.place GROUP BY ALL ORDER BY ALL""").fetchall()
+
+
+def _of(table: str, columns: str) -> str:
+    return ", ".join(f"{table}.{column}" for column in columns.split(", "))
 
 
 # ── the manifest ─────────────────────────────────────────────────────────────────────────────────────────────────────
