@@ -6,53 +6,78 @@ An experiment is an append-only log of events. Spans, chains, metrics, reports a
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tele import otel as otel  # that is how a module is re-exported to a type checker
     from tele.face import analyze, open, view  # noqa: A004  # `tele.open` is the name that users expect
+    from tele.store.runs import load_run, runs
     from tele.telemetry import (
+        Runnable,
         attach,
+        batch,
         configure,
+        current_run,
         current_span,
         dropped,
         event,
         experiment,
         flush,
+        llm_call,
         metric,
         propagate,
+        redacted,
         score,
         span,
+        timer,
     )
+    from tele.telemetry.ensembles import ensemble, hedge
+    from tele.telemetry.instrument import instrument
     from tele.trace import Chain, parse_chain, record_chain
 
 __all__ = [
     "Chain",
+    "Runnable",
     "analyze",
     "attach",
+    "batch",
     "configure",
+    "current_run",
     "current_span",
     "dropped",
+    "ensemble",
     "event",
     "experiment",
     "flush",
+    "hedge",
+    "instrument",
+    "llm_call",
+    "load_run",
     "metric",
     "open",
     "parse_chain",
     "propagate",
     "record_chain",
+    "redacted",
+    "runs",
     "score",
     "span",
+    "timer",
     "view",
 ]
 
 _FACE = dict.fromkeys(("analyze", "open", "view"), "tele.face")
 _TRACE = dict.fromkeys(("Chain", "parse_chain", "record_chain"), "tele.trace")
-_ROOMS = dict.fromkeys(__all__, "tele.telemetry") | _FACE | _TRACE
+_RUNS = dict.fromkeys(("load_run", "runs"), "tele.store.runs")
+_ENSEMBLES = dict.fromkeys(("ensemble", "hedge"), "tele.telemetry.ensembles")
+_ROOMS = dict.fromkeys(__all__, "tele.telemetry") | _FACE | _TRACE | _RUNS | _ENSEMBLES | {"instrument": "tele.telemetry.instrument"}
 
 
 def __getattr__(name: str) -> Any:
     """Import a room when something of it is first asked for: the command reads without what records, and back."""
-    if name not in _ROOMS:
-        raise AttributeError(f"module 'tele' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "otel":
+        return import_module("tele.otel")
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'tele' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_ROOMS[name]), name)
     return value
 

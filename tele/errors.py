@@ -10,6 +10,8 @@ TeleError                   anything tele refuses; the command line prints it as
 ├── UnknownExperiment       no experiment of that name
 ├── UnknownTarget           no run, trace, span or event of that id
 ├── BadQuery                the SQL does not run, or would write
+├── NotSent                 an OTLP endpoint did not take what was sent
+├── WrongState              a run is not in the state that is asked of it
 └── BadInput                a file, an option or a value that cannot be used
 """
 
@@ -25,11 +27,13 @@ __all__ = [
     "ForeignStore",
     "NewerFormat",
     "NoStore",
+    "NotSent",
     "StoreBusy",
     "StoreNotWritable",
     "TeleError",
     "UnknownExperiment",
     "UnknownTarget",
+    "WrongState",
 ]
 
 
@@ -118,6 +122,23 @@ class BadQuery(TeleError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
+
+
+class NotSent(TeleError):
+    """The OTLP endpoint at `url` did not take a request; `why` says what it answers, or that it does not."""
+
+    def __init__(self, url: str, why: str) -> None:
+        self.url, self.why = url, why
+        super().__init__(f"Nothing more was sent to {url}: {why}.")
+
+
+class WrongState(TeleError):
+    """A run cannot do what was asked: `code` is `already_running`, `already_paused`, `not_running` or `not_paused`."""
+
+    def __init__(self, code: str, experiment: str, what: str) -> None:
+        self.code, self.experiment = code, experiment
+        is_ = code.replace("_", " ")
+        super().__init__(f"Cannot {what} the run of {experiment!r}: it is {is_}. `tele runs` shows the state of each.")
 
 
 class BadInput(TeleError):

@@ -101,7 +101,8 @@ def temporary_store(path: Path | None = None, *, frozen: bool = False) -> Iterat
     from tele.telemetry import process as module
     from tele.telemetry.ambient import ambient
 
-    kept = ("path", "durability", "sampling_rate", "sealing", "record_host")
+    kept = ("path", "durability", "sampling_rate", "sealing", "record_host", "run_type")
+    kept += ("capture_input", "capture_output", "prices")
     before = {name: getattr(module.process, name) for name in kept}
     clock_before = ambient.now, ambient.monotonic, ambient.ids
     clock, ids = (FrozenClock(), CountingIds()) if frozen else (None, None)

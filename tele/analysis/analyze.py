@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tele.analysis.chosen import chosen, custom_metrics
 from tele.analysis.figures import Analysis, Ensembles, Group, Reasoning
 from tele.analysis.measure import measure
 from tele.analysis.scope import Census, Reader, Scope, census, group_columns, requests
@@ -28,6 +29,7 @@ def analyze(reader: Reader, experiment: str, *, by: Sequence[str] = (), on: str 
     columns = group_columns(reader, seen.scope, by) if by else ['"condition"']
     asked = requests(reader, seen, on)
     groups = measure(reader, asked, list(by) or ["condition"], columns)
+    config = chosen(reader, seen)
     return Analysis(
         experiment=seen.scope.experiment,
         on=asked.on,
@@ -37,6 +39,8 @@ def analyze(reader: Reader, experiment: str, *, by: Sequence[str] = (), on: str 
         sampling_rate=_sampling_rate(reader, seen),
         ensembles=_ensembles(reader, seen.scope) if _ENSEMBLES & seen.event_names else None,
         reasoning=_reasoning(reader, seen.scope) if _REASONED in seen.event_names else None,
+        metrics_config=config,
+        custom=custom_metrics(reader, seen, list(by) or ["condition"], columns, config.custom) if config else None,
     )
 
 

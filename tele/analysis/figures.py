@@ -12,7 +12,9 @@ from typing import Any
 __all__ = [
     "PERCENTILES",
     "Analysis",
+    "Chosen",
     "Cost",
+    "CustomMetric",
     "Ensembles",
     "Excluded",
     "Group",
@@ -178,6 +180,31 @@ class Reasoning:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """Sections that the runs' metrics config asks to be shown; figures of all are there."""
+
+    latency: bool
+    cost: bool
+    success_rate: bool
+    tokens: bool
+    custom: tuple[str, ...]
+    """Metrics of the user's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomMetric:
+    """One metric of the user's in one group; `std_dev` is the sample one (n-1)."""
+
+    key: Mapping[str, Any]
+    metric: str
+    count: int
+    mean: float
+    std_dev: float | None
+    min: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Every figure of one experiment."""
 
@@ -191,13 +218,17 @@ class Analysis:
     """Lowest rate at which a run kept its traces; counts and costs are of what was kept."""
     ensembles: Ensembles | None = None
     reasoning: Reasoning | None = None
+    metrics_config: Chosen | None = None
+    """What the runs ask to be shown, where one does."""
+    custom: tuple[CustomMetric, ...] | None = None
+    """The metrics that they name."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the analysis as plain JSON values; `sampling_rate` stands there only where it is below 1."""
         plain: dict[str, Any] = _plain(asdict(self))
         if self.sampling_rate >= 1:
             del plain["sampling_rate"]
-        for part in ("ensembles", "reasoning"):
+        for part in ("ensembles", "reasoning", "metrics_config", "custom"):
             if plain[part] is None:
                 del plain[part]
         plain["comparisons"] = []

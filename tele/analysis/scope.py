@@ -17,7 +17,7 @@ from tele.store.views import AGGREGATES, CALL, INFERENCE, WRAPPED
 __all__ = ["Census", "Reader", "Requests", "Scope", "census", "group_columns", "requests"]
 
 _ARCHIVED, _SUPERSEDED = "tele.experiment.archived", "tele.experiment.superseded"
-_PRUNED = "tele.experiment.pruned"
+_PRUNED, _REPLACED = "tele.experiment.pruned", "tele.experiment.replaced"
 _PLAIN_TYPES = frozenset({"VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN"})
 
 
@@ -89,6 +89,8 @@ def census(reader: Reader, experiment: str) -> Census:
         return census(reader, _known_name(reader, experiment))
     archived = {row[0] for row in rows if row[1] == "event" and row[2] in (_ARCHIVED, _PRUNED)} - {None}
     superseded = {row[0] for row in rows if row[1:3] == ("event", _SUPERSEDED)} - {None} - archived
+    if any(row[1:3] == ("event", _REPLACED) for row in rows):
+        superseded |= _replaced(reader, experiment) - archived
     kept = [row for row in rows if row[0] not in archived and row[0] not in superseded]
     spans = [row for row in kept if row[1] == "span"]
     return Census(
@@ -101,6 +103,12 @@ def census(reader: Reader, experiment: str) -> Census:
         other_models=any(row[8] and row[7] not in INFERENCE and row[7] not in AGGREGATES for row in spans),
         tokens=_token_column(sum(row[9] for row in spans), sum(row[10] for row in spans)),
     )
+
+
+def _replaced(reader: Reader, experiment: str) -> set[str]:
+    """Return the trials that later ones stand in the place of."""
+    told = "SELECT run_id FROM runs WHERE experiment = $1 AND status = 'superseded'"
+    return {run for (run,) in reader.rows(told, [experiment])}
 
 
 def _token_column(with_input: int, with_any: int) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from tele.analysis.figures import Analysis, Group
+from tele.analysis.figures import Analysis, CustomMetric, Group
 from tele.analysis.units import NOTHING, duration, money, number, share
 
 if TYPE_CHECKING:
@@ -20,22 +20,24 @@ _ERRORS_SHOWN = 5
 class _Column(NamedTuple):
     title: str
     cell: Callable[[Group], str]
+    section: str = ""
+    """Section of a metrics config that it belongs to."""
 
 
 _REQUESTS = (
     _Column("requests", lambda g: number(g.reliability.total_requests)),
-    _Column("success", lambda g: share(g.reliability.success_rate)),
-    _Column("p50", lambda g: duration(g.latency.p50)),
-    _Column("p90", lambda g: duration(g.latency.p90)),
-    _Column("p95", lambda g: duration(g.latency.p95)),
-    _Column("p99", lambda g: duration(g.latency.p99)),
+    _Column("success", lambda g: share(g.reliability.success_rate), "success_rate"),
+    _Column("p50", lambda g: duration(g.latency.p50), "latency"),
+    _Column("p90", lambda g: duration(g.latency.p90), "latency"),
+    _Column("p95", lambda g: duration(g.latency.p95), "latency"),
+    _Column("p99", lambda g: duration(g.latency.p99), "latency"),
 )
 _SPENDING = (
-    _Column("cost", lambda g: money(g.cost.total)),
-    _Column("per 1k", lambda g: money(g.cost.cost_per_1k_requests)),
-    _Column("tokens in", lambda g: number(g.tokens.total_prompt)),
-    _Column("tokens out", lambda g: number(g.tokens.total_completion)),
-    _Column("unpriced", lambda g: f"{g.cost.unpriced:,} unpriced" if g.cost.unpriced else ""),
+    _Column("cost", lambda g: money(g.cost.total), "cost"),
+    _Column("per 1k", lambda g: money(g.cost.cost_per_1k_requests), "cost"),
+    _Column("tokens in", lambda g: number(g.tokens.total_prompt), "tokens"),
+    _Column("tokens out", lambda g: number(g.tokens.total_completion), "tokens"),
+    _Column("unpriced", lambda g: f"{g.cost.unpriced:,} unpriced" if g.cost.unpriced else "", "cost"),
 )
 
 
@@ -45,9 +47,10 @@ def render(analysis: Analysis, console: Console) -> None:
 
     console.print(Text(analysis.experiment, style="bold"), Text(_about(analysis), style="dim"), sep="\n")
     if analysis.groups:
-        console.print(_table(analysis, _REQUESTS))
-        if any(group.cost.count or group.tokens.count for group in analysis.groups):
-            console.print(_table(analysis, _SPENDING))
+        console.print(_table(analysis, _shown(analysis, _REQUESTS)))
+        spending = _shown(analysis, _SPENDING)
+        if spending and any(group.cost.count or group.tokens.count for group in analysis.groups):
+            console.print(_table(analysis, spending))
     else:
         console.print(Text("No requests: the log holds no spans of that sort."))
     for line in _notes(analysis):
@@ -65,6 +68,12 @@ def _about(analysis: Analysis) -> str:
     if summary.time_range.start:
         parts.append(f"from {summary.time_range.start[:19].replace('T', ' ')} UTC")
     return " · ".join(parts)
+
+
+def _shown(analysis: Analysis, columns: tuple[_Column, ...]) -> tuple[_Column, ...]:
+    """Return the columns that the runs' metrics config leaves in."""
+    config = analysis.metrics_config
+    return tuple(one for one in columns if config is None or getattr(config, one.section, True))
 
 
 def _table(analysis: Analysis, columns: tuple[_Column, ...]) -> Table:
@@ -89,6 +98,7 @@ def _notes(analysis: Analysis) -> list[str]:
     """Return one line for each thing that the tables do not say."""
     lines = [f"{_label(group)}: {text}" for group in analysis.groups if (text := _left_out(group))]
     lines += [f"{_label(group)}: errors {text}" for group in analysis.groups if (text := _errors(group))]
+    lines += [_custom(metric) for metric in analysis.custom or ()]
     if analysis.ensembles:
         agreement = share(analysis.ensembles.mean_agreement)
         lines.append(f"{_plural(analysis.ensembles.count, 'ensemble')}, mean agreement {agreement}")
@@ -102,6 +112,12 @@ def _notes(analysis: Analysis) -> list[str]:
     if analysis.summary.untimed:
         lines.append(f"{_plural(analysis.summary.untimed, 'event')} without a time")
     return lines
+
+
+def _custom(metric: CustomMetric) -> str:
+    where = " · ".join(str(value) for value in metric.key.values() if value is not None) or "all"
+    spread = "" if metric.std_dev is None else f", standard deviation {metric.std_dev:.4g}"
+    return f"{where}: {metric.metric} {metric.mean:.4g} on average of {metric.count:,}{spread}"
 
 
 def _left_out(group: Group) -> str:

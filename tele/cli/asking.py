@@ -48,7 +48,8 @@ def runs(
 
     with reading(store) as reader:
         where = f"WHERE experiment = {known_experiment(reader, experiment)}" if experiment else ""
-        query = f"""SELECT run_id, experiment, condition, status, started, ended, n_spans AS spans, n_open AS open
+        query = f"""SELECT run_id, experiment, condition, status, run_type AS type, started, ended,
+                           n_spans AS spans, n_open AS open
                     FROM runs {where} ORDER BY started NULLS LAST, run_id"""
         print_rows(reader, query, format_, empty="No runs yet. Run `tele demo`, or record with `tele.experiment`.")
 

@@ -38,7 +38,7 @@ FORMAT = 2
 
 FOLDER = ".tele"
 _PARTS = ("journal", "segments", "manifest", "blobs", "quarantine", "readers")
-_OURS = frozenset({*_PARTS, "store.json", "lease", "ingest"})
+_OURS = frozenset({*_PARTS, "store.json", "lease", "ingest", "claims", "prices.toml"})
 SECOND = "manifest/store.copy"
 """A second copy of `store.json`: without the key in it, hashes and the names of machines mean nothing any more."""
 _UNCHECKED = 1
@@ -131,7 +131,7 @@ def open_layout(path: Path | str | None = None) -> Layout:
 
 def refuse_links(root: Path) -> None:
     """Raise ForeignStore where a part of a store is a link: what lies behind it is not ours to move or to remove."""
-    for part in (*_PARTS, "lease", "ingest"):
+    for part in (*_PARTS, "lease", "ingest", "claims"):
         if (root / part).is_symlink():
             raise ForeignStore(root, f"its {part} is a symbolic link")
 

@@ -43,6 +43,8 @@ _IDENTITY = (
     "event_id, time, start_ns, trace_id, span_id, experiment, experiment_id, run_id, condition, replicate, item_id"
 )
 _DONE = "'tele.experiment.stopped', 'tele.experiment.failed'"
+_RUN_TYPE = """CASE WHEN started_ns IS NOT NULL THEN coalesce(attributes->>'$."run_type"', 'trial') END"""
+"""SQL: trial or milestone; NULL where nothing says that tele ran it."""
 
 
 def _field(name: str, type_: str = "VARCHAR", column: str | None = None) -> str:
@@ -55,6 +57,12 @@ def _field(name: str, type_: str = "VARCHAR", column: str | None = None) -> str:
     else:
         value = text if type_ == "VARCHAR" else f"TRY_CAST({text} AS {type_})"
     return f"{value} AS {column or name}"
+
+
+def _either(name: str, type_: str, *others: str) -> str:
+    """Return SQL that reads the first of several attributes that is there, under the name of the first."""
+    found = [_field(each, type_).rsplit(" AS ", 1)[0] for each in (name, *others)]
+    return f"coalesce({', '.join(found)}) AS {name}"
 
 
 def _named(fields: list[str], where: str) -> str:
@@ -73,7 +81,7 @@ ANTI JOIN (
 
 def _runs() -> str:
     return f"""WITH life AS (
-    SELECT run_id,
+    SELECT experiment_id, run_id,
         bool_or(name = 'tele.experiment.pruned') AS pruned,
         min(make_timestamptz((attributes->>'$.first_ns')::BIGINT // 1000))
             FILTER (name = 'tele.experiment.pruned') AS began,
@@ -83,6 +91,12 @@ def _runs() -> str:
         bool_or(name = 'tele.experiment.stopped') AS stopped,
         arg_max(name, (start_ns, seq)) FILTER (name IN ('tele.experiment.paused', 'tele.experiment.resumed'))
             = 'tele.experiment.paused' AS paused,
+        count(*) FILTER (name = 'tele.experiment.paused') AS pause_count,
+        bool_or(name = 'tele.experiment.replaced') AS replaces,
+        min(start_ns) FILTER (name = 'tele.experiment.started') AS started_ns,
+        max(start_ns) FILTER (name IN ({_DONE})) AS ended_ns,
+        arg_max(attributes, (start_ns, seq)) FILTER (name IN ({_DONE})) AS told,
+        arg_min(replicate, (start_ns, seq)) FILTER (name = 'tele.experiment.started') AS replicate,
         min(time) FILTER (name = 'tele.experiment.started') AS started,
         max(time) FILTER (name IN ({_DONE})) AS ended,
         arg_min(writer, (start_ns, seq)) FILTER (name = 'tele.experiment.started') AS owner,
@@ -92,30 +106,36 @@ def _runs() -> str:
         arg_max(attributes, (start_ns, seq)) FILTER (name = 'tele.experiment.environment') AS measured
     FROM events
     WHERE kind = 'event' AND name LIKE 'tele.experiment.%' AND run_id IS NOT NULL
-    GROUP BY run_id
+    GROUP BY experiment_id, run_id
+), ranked AS (
+    -- a trial that replaces stands in the place of every earlier trial of its condition and replicate
+    SELECT *, max(started_ns) FILTER (replaces)
+            OVER (PARTITION BY experiment_id, condition, replicate, {_RUN_TYPE} = 'trial') AS replaced_ns
+    FROM life
 ), seen AS (
-    SELECT run_id,
+    SELECT experiment_id, run_id,
         min(experiment) AS experiment,
-        min(experiment_id) AS experiment_id,
         CASE WHEN min(condition) = max(condition) THEN min(condition) END AS condition,
         min(time) AS first,
         arg_max(writer, (coalesce(end_ns, start_ns), seq)) AS last_writer,
+        max(start_ns) FILTER (kind <> 'event' OR NOT starts_with(name, 'tele.')) AS last_ns,
         count(*) FILTER (kind = 'span') AS n_spans,
         count(*) FILTER (kind = 'span' AND status = 'open') AS n_open
     FROM events
     WHERE run_id IS NOT NULL
-    GROUP BY run_id
+    GROUP BY experiment_id, run_id
 ), pulse AS (
     SELECT writer, max(CASE state WHEN 'alive' THEN 2 WHEN 'silent' THEN 1 ELSE 0 END)
         OVER (PARTITION BY coalesce(process, writer)) AS beat
     FROM liveness
 )
-SELECT run_id, experiment, experiment_id, coalesce(life.condition, seen.condition) AS condition,
+SELECT run_id, experiment, experiment_id, coalesce(ranked.condition, seen.condition) AS condition,
+    {_RUN_TYPE} AS run_type,
     CASE
-        WHEN life.run_id IS NULL THEN 'ingested'
+        WHEN ranked.run_id IS NULL THEN 'ingested'
         WHEN pruned THEN 'pruned'
         WHEN archived THEN 'archived'
-        WHEN superseded THEN 'superseded'
+        WHEN superseded OR ({_RUN_TYPE} = 'trial' AND started_ns < replaced_ns) THEN 'superseded'
         WHEN failed THEN 'failed'
         WHEN stopped THEN 'stopped'
         WHEN greatest(owner.beat, latest.beat) = 2 THEN if(paused, 'paused', 'running')
@@ -126,11 +146,14 @@ SELECT run_id, experiment, experiment_id, coalesce(life.condition, seen.conditio
     {_field("hypothesis")},
     {_field("sample_size", "BIGINT")},
     {_field("sampling_rate", "DOUBLE")},
+    told->>'$."reason"' AS reason,
+    coalesce(pause_count, 0) AS pause_count,
+    coalesce(last_ns > ended_ns, FALSE) AS written_late,
     coalesce(TRY_CAST(attributes->'$."tags"' AS VARCHAR[]), tags) AS tags,
     coalesce(measured->'$."environment"', attributes->'$."environment"') AS environment
 FROM seen
-LEFT JOIN life USING (run_id)
-LEFT JOIN pulse AS owner ON owner.writer = life.owner
+LEFT JOIN ranked USING (experiment_id, run_id)
+LEFT JOIN pulse AS owner ON owner.writer = ranked.owner
 LEFT JOIN pulse AS latest ON latest.writer = seen.last_writer"""
 
 
@@ -159,7 +182,7 @@ LEFT JOIN told USING (experiment_id)"""
 
 def _ensembles() -> str:
     return f"""WITH said AS (
-    {_named(_ENSEMBLE, "name IN ('ensemble.result', 'ensemble') AND kind IN ('event', 'span')")}
+    {_named(_ENSEMBLE, "name IN ('ensemble', 'ensemble.result', 'ensemble.prediction.stop') AND kind <> 'metric'")}
 )
 SELECT *
 FROM said
@@ -167,6 +190,41 @@ WHERE coalesce(strategy, winner) IS NOT NULL
 -- a span and an event may tell of one ensemble: the one that names the winner counts
 QUALIFY row_number() OVER (
     PARTITION BY experiment, run_id, coalesce(ensemble_id, event_id) ORDER BY winner IS NULL, start_ns, event_id) = 1"""
+
+
+_ARTIFACT = [
+    _field("name", column="artifact"),
+    _field("role"),
+    _field("media_type"),
+    _field("length", "BIGINT"),
+    _field("sha256"),
+    """'blob:' || (attributes->>'$."body"."$blob"') AS body""",
+    """coalesce(TRY_CAST(attributes->>'$."redacted"' AS BOOLEAN), FALSE) AS redacted""",
+]
+def _hedges() -> str:
+    return f"""WITH RECURSIVE said AS (
+    {_named(_HEDGE, "name IN ('hedge', 'hedging.request.stop') AND kind <> 'metric'")}
+), under AS (
+    -- what was called by a request that lost, however deep, cost its tokens for nothing
+    SELECT attributes->>'$."hedge_id"' AS hedge_id, trace_id, span_id
+    FROM events
+    WHERE kind = 'span' AND name = 'hedge.attempt' AND attributes->>'$."outcome"' <> 'won'
+    UNION
+    SELECT hedge_id, trace_id, inner_span.span_id
+    FROM under
+    JOIN (SELECT trace_id, span_id, parent_id AS above FROM events WHERE kind = 'span') AS inner_span USING (trace_id)
+    WHERE above = under.span_id
+), wasted AS (
+    SELECT trace_id, hedge_id, sum(cost_usd) AS usd, sum({_TOKENS})::BIGINT AS tokens
+    FROM under
+    JOIN llm_calls USING (trace_id, span_id)
+    GROUP BY trace_id, hedge_id
+)
+SELECT said.* REPLACE (
+    coalesce(wasted_usd, usd, if(fired, NULL, 0)) AS wasted_usd,
+    coalesce(wasted_tokens, tokens, if(fired, NULL, 0)) AS wasted_tokens)
+FROM said
+LEFT JOIN wasted USING (trace_id, hedge_id)"""
 
 
 _VOTE = [
@@ -179,16 +237,19 @@ _VOTE = [
 _ENSEMBLE = [
     _field("ensemble_id"),
     _field("strategy"),
-    _field("winner"),
-    _field("agreement", "DOUBLE"),
+    _either("winner", "VARCHAR", "answer"),
+    _either("agreement", "DOUBLE", "consensus"),
     _field("entropy", "DOUBLE"),
 ]
 _HEDGE = [
+    _field("hedge_id"),
     _field("strategy"),
-    _field("delay_ms", "DOUBLE"),
-    _field("fired", "BOOLEAN"),
-    _field("winner"),
+    _either("delay_ms", "DOUBLE", "hedge_delay"),
+    _either("fired", "BOOLEAN", "hedged"),
+    """coalesce(attributes->>'$."winner"', CASE attributes->>'$."hedge_won"'
+        WHEN 'true' THEN 'backup' WHEN 'false' THEN 'primary' END) AS winner""",
     _field("wasted_usd", "DOUBLE"),
+    _field("wasted_tokens", "BIGINT"),
 ]
 _REASONING = [
     _field("chain_id"),
@@ -221,7 +282,8 @@ def view_sql() -> dict[str, str]:
     They need `events` and `liveness(writer, process, state)`, which the reader makes. A run is `pruned`, else
     `archived`, `superseded`, `failed` or `stopped` when its lifecycle says so; else it is as alive as the process that
     began it or the process that wrote its last event: `running` or `paused`, `silent`, `interrupted`. Runs and
-    experiments with no lifecycle are `ingested`.
+    experiments with no lifecycle are `ingested`. A trial that a later one replaced is `superseded`. `written_late` says
+    that something was recorded in it after its end.
     """
     bodies = {
         "spans": "SELECT *\nFROM events\nWHERE kind = 'span'",
@@ -230,9 +292,10 @@ def view_sql() -> dict[str, str]:
         "llm_calls": _llm_calls(),
         "runs": _runs(),
         "experiments": _experiments(),
+        "artifacts": _named(_ARTIFACT, "kind = 'event' AND name = 'tele.experiment.artifact' AND run_id IS NOT NULL"),
         "votes": _named(_VOTE, "kind = 'event' AND name = 'ensemble.vote'"),
         "ensembles": _ensembles(),
-        "hedges": _named(_HEDGE, "name = 'hedge' AND kind IN ('event', 'span')"),
+        "hedges": _hedges(),
         "reasoning": _named(_REASONING, "kind = 'event' AND name = 'causal_trace.event.created'"),
         "chains": _CHAINS,
     }

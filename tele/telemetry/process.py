@@ -9,9 +9,11 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,12 +22,19 @@ from tele.store import blobs
 from tele.store.journal import Durability, Journal, flush_all
 from tele.store.journal import durability as checked_durability
 from tele.store.layout import Layout, network_filesystem, prepare
+from tele.telemetry import redact
 from tele.telemetry.encode import encode
+from tele.telemetry.runs.kinds import RunType
+from tele.telemetry.runs.kinds import checked as checked_run_type
 
 __all__ = ["Process", "configure", "dropped", "flush", "process"]
 
 SEAL_EVENTS = 100_000
 SEAL_BYTES = 64 * 1024 * 1024
+
+_RUN = re.compile(rb'\{"experiment":"(?:[^"\\]|\\.)*","experiment_id":"[^"]*","run_id":"[^"]*"')
+"""The beginning of a record that says which run it is of."""
+_ABOUT_IT = b'"kind":"event","name":"tele.'
 
 _log = logging.getLogger("tele")
 
@@ -39,11 +48,20 @@ class Process:
         self.sampling_rate = 1.0
         self.sealing: Literal["auto", "manual"] = "auto"
         self.record_host = False
+        self.capture_input: Literal["on", "off", "hashed"] = "on"
+        self.capture_output: Literal["on", "off", "hashed"] = "on"
+        self.prices: Path | None = None
+        self.configured = 0
+        """How often `configure` was called: what was worked out from its settings is of one of these numbers."""
+        self.run_type: RunType | None = None
         self.lost: Counter[str] = Counter()
         self.warned: set[str] = set()
+        self.held: list[Callable[[], object]] = []
+        """Each writes what a thread of its own still holds."""
         self._journal: Journal | None = None
         self._lock = threading.RLock()
         self._sealers: list[int] = []
+        self._finished: set[tuple[str, bytes]] = set()
 
     @property
     def journal(self) -> Journal:
@@ -96,12 +114,34 @@ class Process:
         """Append an encoded record; never raises an Exception."""
         try:
             journal = self._journal or self._begin()
+            if self._finished and self._is_finished(journal, line):
+                self.lose(BadInput("a milestone is closed once it is finished, and this was recorded in it later"))
+                return
             journal.append(line)
             if journal.dropped:
                 for why in tuple(journal.dropped):
                     self._warn(why)
         except Exception as error:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
             self.lose(error)
+
+    def finish(self, scope: bytes) -> None:
+        """Take no more records of the run whose scope this is, but for tele's own events about it."""
+        self.settle()
+        if run := _RUN.match(scope):
+            self._finished.add((self.layout.id, run[0]))
+
+    def _is_finished(self, journal: Journal, line: bytes) -> bool:
+        run = _RUN.match(line)
+        there = run is not None and (journal.layout.id, run[0]) in self._finished
+        return there and _ABOUT_IT not in line
+
+    def settle(self) -> None:
+        """Have written what other threads hold of this process's records; never raises an Exception."""
+        for write in self.held:
+            try:
+                write()
+            except Exception as error:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
+                self.lose(error, 0)
 
     def _put(self, body: bytes) -> str:
         return blobs.put(self.layout.blobs, body, durable=self.durability == "fsync")
@@ -131,6 +171,7 @@ class Process:
 
     def seal_soon(self) -> None:
         """Start a separate process that seals the store, where that is wanted and possible; never raises."""
+        self.settle()
         journal = self._journal
         if self.sealing == "manual" or journal is None or not journal.writer:
             return
@@ -169,6 +210,7 @@ class Process:
 
     def close(self) -> None:
         """Flush and finish the journal; the next record begins a new one."""
+        self.settle()
         with self._lock:
             journal, self._journal = self._journal, None
         if journal is not None:
@@ -202,29 +244,57 @@ def configure(
     sampling_rate: float | None = None,
     seal: Literal["auto", "manual"] | None = None,
     record_host: bool | None = None,
+    prices: str | os.PathLike[str] | None = None,
+    run_type: str | None = None,
+    capture_input: str | None = None,
+    capture_output: str | None = None,
+    pii: bool | Iterable[str] | None = None,
+    redact_keys: Iterable[str] | None = None,
+    redact_patterns: Mapping[str, str] | None = None,
 ) -> None:
     """Set up this process's telemetry. What is not given stays as it was; call it before the first record.
 
     `store` is a folder (default `$TELE_STORE`, else the nearest `.tele`). `durability` is `process` (default: a
     record is in write(2) before its call returns), `fsync` or `buffered` (within 250 ms). `sampling_rate` in (0, 1]
     is decided for each trace by a hash of its id; 1.0 keeps all. `seal="manual"` leaves sealing to `tele seal`.
-    Raises BadInput.
+    `capture_input` and `capture_output` say what `tele.llm_call` keeps: `on`, `off`, or `hashed` by the store's key.
+    `run_type` is `trial` or `milestone`, for runs that name none (default `$TELE_RUN_TYPE`, else `trial`).
+    Secrets are always taken out; `pii` takes personal data out as well (True, or some of email, phone, iban, card,
+    ip; default `$TELE_PII`), `redact_keys` the values under these names, `redact_patterns` (name to pattern, in RE2's
+    syntax) what they match. `prices` is a price table of your own (default `$TELE_PRICES`, else `prices.toml` in the
+    store). Raises BadInput.
     """
     if sampling_rate is not None and not (isinstance(sampling_rate, (int, float)) and 0 < sampling_rate <= 1):
         raise BadInput(f"sampling_rate is above 0 and at most 1, not {sampling_rate!r}.")
     if seal not in (None, "auto", "manual"):
         raise BadInput(f"seal is 'auto' or 'manual', not {seal!r}.")
+    if prices is not None:
+        from tele.telemetry.prices.own import read_own
+
+        read_own(Path(prices))
+    kind = checked_run_type(run_type) if run_type is not None else process.run_type
+    for name, choice in (("capture_input", capture_input), ("capture_output", capture_output)):
+        if choice not in (None, "on", "off", "hashed"):
+            raise BadInput(f"{name} is 'on', 'off' or 'hashed', not {choice!r}.")
     mode = checked_durability(durability) if durability is not None else process.durability
+    if not (pii is None and redact_keys is None and redact_patterns is None):
+        redact.set_up(personal=pii, keys=redact_keys, patterns=redact_patterns)
     process.close()
     process.path = Path(store) if store is not None else process.path
     process.durability = mode
     process.sampling_rate = sampling_rate if sampling_rate is not None else process.sampling_rate
     process.sealing = seal or process.sealing
+    process.run_type = kind
     process.record_host = record_host if record_host is not None else process.record_host
+    process.capture_input = capture_input or process.capture_input
+    process.capture_output = capture_output or process.capture_output
+    process.prices = Path(prices).absolute() if prices is not None else process.prices
+    process.configured += 1
 
 
 def flush() -> None:
     """Hand every record to write(2); in mode `fsync` they are on the disk already. Never raises."""
+    process.settle()
     flush_all()
     process.warn()
 

@@ -6,6 +6,7 @@ A scope is immutable and holds its columns as encoded JSON, so that a span pays 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,8 +15,9 @@ import orjson
 from tele.store.names import DEFAULT_EXPERIMENT, experiment_id
 from tele.telemetry.plain import plain
 from tele.telemetry.redact import redact
+from tele.telemetry.samples import Samples
 
-__all__ = ["INHERITED", "OUTSIDE", "Node", "Scope", "here"]
+__all__ = ["INHERITED", "OUTSIDE", "Node", "Scope", "foreign", "here", "place"]
 
 LONGEST = 1024
 """Characters of a column that is inherited."""
@@ -26,10 +28,23 @@ INHERITED = frozenset({"condition", "replicate", "item_id", "seed", "cluster", "
 class Scope:
     """Columns shared by all records within."""
 
-    __slots__ = ("columns", "encoded", "sampling_rate")
+    __slots__ = ("columns", "encoded", "run", "samples", "sampling_rate")
 
-    def __init__(self, columns: dict[str, Any], sampling_rate: float = 1.0, *, ours: bool = False) -> None:
-        """Take the columns; `ours` says that none of them is the user's, so that there is nothing to redact."""
+    def __init__(
+        self,
+        columns: dict[str, Any],
+        sampling_rate: float = 1.0,
+        *,
+        ours: bool = False,
+        run: object = None,
+        samples: Samples | None = None,
+    ) -> None:
+        """Take the columns; `ours` says that none of them is the user's, so that there is nothing to redact.
+
+        `run` is the run of this process that the records belong to; `samples` counts its samples, where they count.
+        """
+        self.run = run
+        self.samples = samples
         self.columns = columns
         self.sampling_rate = sampling_rate
         text = orjson.dumps(columns if ours else {key: _short(value) for key, value in redact(plain(columns)).items()})
@@ -38,7 +53,9 @@ class Scope:
 
     def with_columns(self, columns: dict[str, Any]) -> Scope:
         """Return a scope where `columns` stand over these."""
-        return Scope(self.columns | columns, self.sampling_rate)
+        if self.samples is not None and "item_id" in columns:
+            self.samples.saw(columns["item_id"])
+        return Scope(self.columns | columns, self.sampling_rate, run=self.run, samples=self.samples)
 
 
 def _short(value: Any) -> Any:
@@ -67,3 +84,22 @@ OUTSIDE = Node(Scope(_DEFAULT, ours=True))
 
 here: ContextVar[Node] = ContextVar("tele.here", default=OUTSIDE)
 """Where the running code is; follows asyncio tasks."""
+
+
+class _Foreign:
+    """Somebody else's spans; the bridge to OpenTelemetry fills it."""
+
+    __slots__ = ("innermost",)
+
+    def __init__(self) -> None:
+        self.innermost: Callable[[Node], Node] | None = None
+        """Gives a foreign span that is open within a place of ours, else that place."""
+
+
+foreign = _Foreign()
+
+
+def place() -> Node:
+    """Where the running code is, spans that are not tele's included."""
+    node = here.get()
+    return node if foreign.innermost is None else foreign.innermost(node)

@@ -11,14 +11,15 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from tele.errors import BadInput
 from tele.telemetry.ambient import ambient
 from tele.telemetry.fields import fill, fit, spoken_of
 from tele.telemetry.pricing import add_cost
 from tele.telemetry.process import process
 from tele.telemetry.sampling import keeps
-from tele.telemetry.scope import INHERITED, OUTSIDE, Node, here
+from tele.telemetry.scope import INHERITED, OUTSIDE, Node, here, place
 from tele.telemetry.ticker import ticker
-from tele.telemetry.wrap import wrap
+from tele.telemetry.wrap import onto, wrap
 
 __all__ = ["Span", "copied", "current_span", "inherited", "span"]
 
@@ -60,12 +61,12 @@ class Span(Node):
 
     def __enter__(self) -> Self:
         if self._token is not None:  # entered while it runs: that is a span of its own
-            again = type(self)(self.name, self._attributes, **self._fields)
+            again = self._again()
             self._inner.append(again)
-            return again.__enter__()
+            return again.__enter__()  # type: ignore[return-value]  # of the sort that this one is
         if self.ended:  # used again: a row of its own
             self.ended, self._event_id = False, ""
-        above = here.get()
+        above = place()
         self._parent = above
         self.start_ns = now = ambient.now()
         scope = above.scope
@@ -79,6 +80,8 @@ class Span(Node):
             self.trace_id = ambient.ids.trace(now)
             rate = process.sampling_rate if above is OUTSIDE else scope.sampling_rate
             self.sampled = rate >= 1.0 or keeps(self.trace_id, rate)
+            if scope.samples is not None and not scope.samples.admits(scope.columns.get("item_id")):
+                self.sampled = False
         self.span_id = ambient.ids.span()
         self._generation = ticker.generation
         self._token = here.set(self)
@@ -111,6 +114,14 @@ class Span(Node):
             pass
         if self.sampled and self._generation == ticker.generation:
             self._write(end, error)
+
+    def _again(self) -> Span:
+        return Span(self.name, self._attributes, **self._fields)
+
+    @property
+    def outside(self) -> Node:
+        """Where the code was that entered this span; once it is entered."""
+        return self._parent
 
     # ── while it runs ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -163,8 +174,16 @@ class Span(Node):
     # ── as a decorator ───────────────────────────────────────────────────────────────────────────────────────────
 
     def __call__(self, function: F) -> F:
-        """Wrap `function`: each call is a span of its own with this name and these fields."""
-        return wrap(function, lambda: Span(self.name, self._attributes, **self._fields))
+        """Wrap `function`: each call is a span of its own with this name and these fields.
+
+        Of a class each public method is wrapped, and its spans are named `name.method`.
+        """
+        if callable(self.name):  # `@tele.span` bare: the function came as the name, and this is a call of it
+            raise BadInput("tele.span takes a name: write @tele.span('name') above the function.")
+        return onto(function, self.name, self._onto)
+
+    def _onto(self, function: F, name: str) -> F:
+        return wrap(function, lambda _args, _kwargs: Span(name, self._attributes, **self._fields))
 
     # ── the record ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -211,7 +230,7 @@ class Span(Node):
                 record["success"] = False
             if record["success"] is False:
                 record["status"] = "error"
-            if "input_tokens" in record or "output_tokens" in record or "cost_usd" in record:
+            if "model" in record or "input_tokens" in record or "output_tokens" in record or "cost_usd" in record:
                 add_cost(record)
         except Exception as fault:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
             process.lose(fault, 0)

@@ -62,6 +62,7 @@ def test_views_come_in_an_order_in_which_they_can_be_made():
         "llm_calls",
         "runs",
         "experiments",
+        "artifacts",
         "votes",
         "ensembles",
         "hedges",
