@@ -28,7 +28,7 @@ __all__ = ["ARTIFACT", "LARGEST", "Body", "body_of", "files_in", "record"]
 
 ARTIFACT = "tele.experiment.artifact"
 LARGEST = 1024**3
-"""Bytes of a file above which its hash is kept and its content is not."""
+"""Bytes of a file above which it is refused, and counted as lost."""
 _MOST_FILES = 10_000
 
 
