@@ -11,12 +11,28 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import large, memory, neighbours, question, scale, sealing, shapes, smallfiles, spans, startup
+from benchmarks import (
+    bridge,
+    collector,
+    decorators,
+    large,
+    memory,
+    neighbours,
+    question,
+    scale,
+    sealing,
+    shapes,
+    smallfiles,
+    spans,
+    startup,
+)
 from benchmarks.measure import QUICK, Row, Settings, Table
 from benchmarks.report import machine, print_rows, print_table, write_results
 
 TOPICS: dict[str, Callable[[Settings], list[Row] | list[Row | Table]]] = {
     "spans": spans.rows,
+    "decorators": decorators.rows,
+    "bridge": bridge.rows,
     "sealing": sealing.rows,
     "question": question.rows,
     "large": large.rows,
@@ -26,6 +42,7 @@ TOPICS: dict[str, Callable[[Settings], list[Row] | list[Row | Table]]] = {
     "shapes": shapes.rows,
     "startup": startup.rows,
     "memory": memory.rows,
+    "collector": collector.rows,
 }
 RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast, overload
 
 from tele.store.amend import AMENDED
 from tele.telemetry.ambient import ambient
+from tele.telemetry.families import WRITTEN, resolve
 from tele.telemetry.fields import fill, spoken_of
 from tele.telemetry.process import process
-from tele.telemetry.scope import INHERITED, Node, here
+from tele.telemetry.scope import INHERITED, Node, place
 from tele.telemetry.span import Span, copied, inherited
+from tele.telemetry.wrap import onto, tap
 
 __all__ = ["event", "metric", "record_point", "score"]
 
@@ -23,31 +23,47 @@ _MISSING: Any = object()
 def event(name: str, attributes: Mapping[str, Any] | None = None, **fields: Any) -> str:
     """Record that something happened now; return its event id.
 
-    Keywords are as for `tele.span`. The event belongs to the span, experiment and item around it.
+    Keywords are as for `tele.span`. The event belongs to the span, experiment and item around it. A name that the
+    registry of families knows by another spelling becomes its one name there; what was written stays beside it.
     """
-    return record_point("event", name, {}, fields, attributes)
+    one = resolve(name) if isinstance(name, str) else name
+    if one != name:
+        fields = {**fields, WRITTEN: name}
+    return record_point("event", one, {}, fields, attributes)
 
 
 @overload
 def metric(name: str, value: float, attributes: Mapping[str, Any] | None = None, **fields: Any) -> str: ...
 @overload
-def metric(name: str, *, attributes: Mapping[str, Any] | None = None, **fields: Any) -> Callable[[F], F]: ...
-def metric(name: str, value: Any = _MISSING, attributes: Mapping[str, Any] | None = None, **fields: Any) -> Any:
+def metric(name: F, /) -> F: ...
+@overload
+def metric(
+    name: str | None = None, *, attributes: Mapping[str, Any] | None = None, **fields: Any
+) -> Callable[[F], F]: ...
+def metric(name: Any = None, value: Any = _MISSING, attributes: Mapping[str, Any] | None = None, **fields: Any) -> Any:
     """Record one number, in `unit` (UCUM) and at `step` where given; return its event id.
 
-    A bool counts as 0 or 1. Without a value it is a decorator: it records what the function returns (a number, a
-    mapping with `value`, or a pair of value and mapping) and gives it back unchanged.
+    A bool counts as 0 or 1. Without a value it is a decorator, also bare: it records what the function returns (a
+    number, a mapping with `value`, or a pair of value and mapping), of a generator each value it yields with its
+    number as `step`, of a class what each public method returns (`name.method`). All is given back unchanged. Without
+    a name the function's own stands.
     """
     if value is not _MISSING:
         return _metric(name, value, attributes, fields)
+    if callable(name):
+        return metric()(name)
 
-    def record(result: Any) -> None:
-        try:
-            _returned(name, result, attributes, fields)
-        except Exception as error:  # noqa: BLE001  # the function's result is the caller's, whatever it hides from us
-            process.lose(error)
+    def decorate(function: Any, called: str) -> Any:
+        def record(result: Any, number: int | None) -> None:
+            try:
+                more = fields if number is None or "step" in fields else {**fields, "step": number}
+                _returned(called, result, attributes, more)
+            except Exception as error:  # noqa: BLE001  # the result is the caller's, whatever it hides from us
+                process.lose(error)
 
-    return lambda function: _recording(function, record)
+        return tap(function, record)
+
+    return lambda thing: onto(thing, name, decorate)
 
 
 def _metric(name: str, value: Any, attributes: Mapping[str, Any] | None, fields: dict[str, Any]) -> str:
@@ -68,26 +84,6 @@ def _returned(name: str, result: Any, attributes: Mapping[str, Any] | None, fiel
         _metric(name, result[0], {**(attributes or {}), **result[1]}, fields)
     else:
         _metric(name, result, attributes, fields)
-
-
-def _recording(function: F, record: Callable[[Any], None]) -> F:
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def awaited(*args: Any, **kwargs: Any) -> Any:
-            result = await function(*args, **kwargs)
-            record(result)
-            return result
-
-        return cast("F", awaited)
-
-    @functools.wraps(function)
-    def called(*args: Any, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
-        record(result)
-        return result
-
-    return cast("F", called)
 
 
 def score(target: str | Span, name: str, value: object, *, reason: str = "") -> str:
@@ -111,7 +107,7 @@ def record_point(
     node: Node | None = None,
 ) -> str:
     """Record one row without a duration at `node`, by default where the running code is; return its event id."""
-    node = node or here.get()
+    node = node or place()
     now = ambient.now()
     event_id = columns.get("event_id") or ambient.ids.event(now)
     record: dict[str, Any] = {"event_id": event_id, "kind": kind, "name": name, "start_ns": now}

@@ -1,173 +1,128 @@
-"""Dollars from tokens, by the dated and tiered tables of genai-prices.
+"""Dollars from tokens while recording: one dictionary look-up for each call of a model.
 
-LiteLLM's map is read as data where that one has no row.
-
-An unknown model has no price: the cost stays NULL and is counted as unpriced, never guessed.
+The tables are in `tele.telemetry.prices`. A model that none of them knows has no price: its cost stays NULL and is
+counted as unpriced, never guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from decimal import Decimal
+import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import orjson
+from tele.errors import BadInput
+from tele.store.layout import find
+from tele.telemetry.ambient import ambient
+from tele.telemetry.prices.rates import SLOT_NS, Price, moment
+from tele.telemetry.prices.usage import Usage, said
+from tele.telemetry.process import process
 
-__all__ = ["Price", "Usage", "add_cost", "load", "price"]
+if TYPE_CHECKING:
+    from tele.telemetry.prices.tables import Tables
 
+__all__ = ["CLIENT_CACHE", "Price", "Usage", "add_cost", "forget", "load", "own_table", "price"]
 
-class Usage(NamedTuple):
-    """Tokens of one call; input includes cached ones, output includes reasoning."""
+CLIENT_CACHE = "client-cache"
+"""`price_ref` of a call that the client's own cache answered: it cost nothing."""
+_MOST_KNOWN = 10_000
+_COUNTS = tuple(f"{name}_tokens" for name in Usage._fields[:5])
+"""Columns that `Usage` begins with."""
 
-    input: int = 0
-    output: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-
-
-class Price(NamedTuple):
-    """A row of a price table."""
-
-    ref: str
-    """Which table, provider, model and version or date."""
-    usd: Callable[[Usage], float]
-
-
-_known: dict[tuple[str | None, str, int], Price | None] = {}
+_known: dict[tuple[str | None, str, int, str | None], Price | None] = {}
+_tables: list[Tables | BadInput] = []
+_configured = [0]
 
 
 def load() -> None:
-    """Read the price table now: done when an experiment begins, so that no call of a model waits for it."""
-    from genai_prices import data_snapshot
+    """Read the price tables now: done when an experiment begins, so that no call of a model waits for it.
 
-    data_snapshot.get_snapshot()
+    Raises BadInput where the user's own table is not sound.
+    """
+    tables = _current()
+    _ = tables.published, tables.litellm
 
 
 def add_cost(record: dict[str, Any]) -> None:
-    """Fill `cost_usd` and `price_ref` of a record that has tokens and a model, and states no cost itself."""
-    model = record.get("model") or record.get("request_model")
-    if record.get("cost_usd") is not None:
+    """Fill `cost_usd` and `price_ref` of a record that has tokens and a model, and states no cost itself.
+
+    Where the user's own table is not sound, that is warned of once and there is no cost: another's would be wrong.
+    """
+    facts = said(record.get("attributes"))
+    stated = record.get("cost_usd")
+    if facts.cache_hit and not stated and record.get("price_ref", "source") == "source":
+        record["cost_usd"], record["price_ref"] = 0.0, CLIENT_CACHE
+        return
+    if stated is not None:
         record.setdefault("price_ref", "source")
         return
-    usage = Usage(*(record.get(f"{name}_tokens") or 0 for name in Usage._fields))
-    if not isinstance(model, str) or min(usage) < 0 or usage.cache_read + usage.cache_write > usage.input:
+    model = record.get("model") or record.get("request_model")
+    counts = [record.get(name) or 0 for name in _COUNTS]
+    if not isinstance(model, str) or not any(counts):
+        return
+    usage = Usage._make((*counts, facts.cache_write_1h))
+    if not usage.sound:
         return  # counts that contradict each other have no price
-    row = price(record.get("provider"), model, record.get("start_ns") or 0)
+    try:
+        row = price(record.get("provider"), model, record.get("start_ns") or 0, facts.tier)
+    except BadInput as error:
+        process.lose(error, 0)
+        return
     if row is None:
         return
-    record["cost_usd"] = row.usd(usage)
-    record["price_ref"] = row.ref
+    cost, ref = row.cost(usage)
+    if cost is not None:
+        record["cost_usd"], record["price_ref"] = cost, ref
 
 
-def price(provider: str | None, model: str, ns: int) -> Price | None:
-    """Price of `model` at time `ns` (nanoseconds since the epoch), or None; remembered by provider, model and hour."""
-    key = (provider, model, ns // 3_600_000_000_000)  # some prices depend on the hour
-    if key not in _known:
-        if len(_known) > 10_000:  # noqa: PLR2004  # a sweep over years of foreign traces
-            _known.clear()
-        _known[key] = _from_genai_prices(provider, model, ns) or _from_litellm(provider, model)
-    return _known[key]
+def price(provider: str | None, model: str, ns: int, tier: str | None = None) -> Price | None:
+    """Price of `model` at time `ns` (nanoseconds since the epoch; 0 is now), or None.
+
+    Remembered by provider, model, tier and quarter of an hour. Raises BadInput where the user's own table is not sound.
+    """
+    if _configured[0] != process.configured:
+        forget()
+    key = (provider, model, ns // SLOT_NS, tier)
+    try:
+        return _known[key]
+    except KeyError:
+        pass
+    found = _current().find(provider, model, moment(ns or ambient.now()), tier)
+    if len(_known) >= _MOST_KNOWN:  # a sweep over years of foreign traces
+        _known.clear()
+    _known[key] = found
+    return found
 
 
-def _from_genai_prices(provider: str | None, model: str, ns: int) -> Price | None:
-    import genai_prices
-    from genai_prices import data_snapshot
+def own_table(store: Path | None = None) -> Path | None:
+    """Path of the user's own table: `tele.configure(prices=...)`, else `$TELE_PRICES`, else `prices.toml` in the store.
 
-    when = datetime.fromtimestamp(ns / 1e9, UTC) if ns else datetime.now(UTC)
-    for asked in dict.fromkeys((provider, None)):
+    None where there is none; a file that was named and is not there is for the reader to refuse.
+    """
+    if process.prices is not None:
+        return process.prices
+    if named := os.environ.get("TELE_PRICES"):
+        return Path(named)
+    path = find(store or process.path) / "prices.toml"
+    return path if path.is_file() else None
+
+
+def forget() -> None:
+    """Let go of the tables and of every price looked up: the next one reads the user's own table again."""
+    _configured[0] = process.configured
+    _known.clear()
+    _tables.clear()
+
+
+def _current() -> Tables:
+    """Tables of this process; what is wrong with the user's own is found out once."""
+    if not _tables:
+        from tele.telemetry.prices.tables import Tables
+
         try:
-            found, info = data_snapshot.get_snapshot().find_provider_model(model, None, asked, None)
-        except LookupError:
-            continue
-        prices = info.get_prices(when)
-        ref = f"genai-prices {genai_prices.__version__} {found.id}/{info.id} {when.date()}"
-        return Price(ref, _flat(prices) or _by_library(prices))
-    return None
-
-
-_PARTS = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
-
-
-def _flat(prices: Any) -> Callable[[Usage], float] | None:
-    """A plain sum where the row prices tokens of these four sorts without tiers; None where it does more."""
-    rates = {name: rate for name, rate in vars(prices).items() if rate is not None and not name.startswith("_")}
-    per_token = {name: rate for name, rate in rates.items() if name.endswith("_mtok")}
-    per_request = any(name.startswith("requests") for name in rates)
-    tiered = any(not isinstance(rate, Decimal) for rate in per_token.values())
-    if per_request or tiered or "input_mtok" not in per_token or "reasoning_mtok" in per_token:
-        return None
-    rest = per_token["input_mtok"]
-    # A part without a price of its own costs what the whole does.
-    out, read, write = (per_token.get(n, d) for n, d in zip(_PARTS[1:], (Decimal(0), rest, rest), strict=True))
-
-    def usd(usage: Usage) -> float:
-        fresh = usage.input - usage.cache_read - usage.cache_write
-        total = rest * fresh + read * usage.cache_read + write * usage.cache_write + out * usage.output
-        return float(total / 1_000_000)
-
-    return usd
-
-
-def _by_library(prices: Any) -> Callable[[Usage], float]:
-    import genai_prices
-
-    def usd(usage: Usage) -> float:
-        parts = {f"{name}_tokens": count for name, count in usage._asdict().items() if count}
-        return float(prices.calc_price(genai_prices.Usage(**parts))["total_price"])
-
-    return usd
-
-
-def _litellm_map() -> dict[str, Any]:
-    """LiteLLM's price map as it lies in its package, which is not imported: that takes seconds and the network."""
-    from importlib.util import find_spec
-
-    found = find_spec("litellm")
-    if found is None or found.origin is None:
-        return {}
-    path = Path(found.origin).with_name("model_prices_and_context_window_backup.json")
-    try:
-        rows = orjson.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return rows if isinstance(rows, dict) else {}
-
-
-_litellm: list[dict[str, Any]] = []
-
-
-def _from_litellm(provider: str | None, model: str) -> Price | None:
-    if not _litellm:
-        _litellm.append(_litellm_map())
-    rows = _litellm[0]
-    for name in (f"{provider}/{model}", model) if provider else (model,):
-        row = rows.get(name)
-        if isinstance(row, dict) and isinstance(row.get("input_cost_per_token"), (int, float)):
-            return Price(f"litellm {_litellm_version()} {name}", _litellm_usd(row))
-    return None
-
-
-def _litellm_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("litellm")
-    except PackageNotFoundError:
-        return "(unknown version)"
-
-
-def _litellm_usd(row: dict[str, Any]) -> Callable[[Usage], float]:
-    rest = float(row["input_cost_per_token"])
-    out = float(row.get("output_cost_per_token") or 0.0)
-    read, write = (
-        rest if (rate := row.get(name)) is None else float(rate)
-        for name in ("cache_read_input_token_cost", "cache_creation_input_token_cost")
-    )
-
-    def usd(usage: Usage) -> float:
-        fresh = usage.input - usage.cache_read - usage.cache_write
-        return rest * fresh + read * usage.cache_read + write * usage.cache_write + out * usage.output
-
-    return usd
+            _tables.append(Tables(own_table()))
+        except BadInput as error:
+            _tables.append(error)
+    found = _tables[0]
+    if isinstance(found, BadInput):
+        raise found
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from collections.abc import Mapping
 
@@ -86,6 +87,66 @@ class TestMetric:
 
         assert asyncio.run(f(4)) == 4
         assert tele_store.rows("SELECT value FROM events") == [(4.0,)]
+
+    def test_as_a_decorator_without_a_name_it_goes_by_the_functions(self, tele_store):
+        @tele.metric
+        def accuracy():
+            return 0.85
+
+        @tele.metric()
+        def f1():
+            return 0.5
+
+        @tele.metric(name="named", metric_type="accuracy")
+        def other():
+            return 1
+
+        assert (accuracy(), f1(), other()) == (0.85, 0.5, 1)
+        assert tele_store.rows("SELECT name, value, attributes FROM metrics ORDER BY start_ns") == [
+            ("accuracy", 0.85, None),
+            ("f1", 0.5, None),
+            ("named", 1.0, '{"metric_type":"accuracy"}'),
+        ]
+
+    def test_of_a_generator_each_value_is_a_step(self, tele_store):
+        @tele.metric("loss")
+        def train():
+            yield 3.0
+            yield 2.0
+
+        @tele.metric("aloss", step=7)
+        async def atrain():
+            yield 1.0
+
+        async def main():
+            return [value async for value in atrain()]
+
+        assert (list(train()), list(train()), asyncio.run(main())) == ([3.0, 2.0], [3.0, 2.0], [1.0])
+        assert inspect.isgeneratorfunction(train)
+        assert inspect.isasyncgenfunction(atrain)
+        assert tele_store.rows("SELECT name, step, value FROM metrics ORDER BY start_ns, event_id") == [
+            ("loss", 0, 3.0),
+            ("loss", 1, 2.0),
+            ("loss", 0, 3.0),
+            ("loss", 1, 2.0),
+            ("aloss", 7, 1.0),
+        ]
+
+    def test_of_a_class_each_public_method_is_a_metric(self, tele_store):
+        @tele.metric("scores", unit="1")
+        class Scores:
+            def accuracy(self):
+                return 0.5
+
+            @staticmethod
+            def recall():
+                return {"value": 0.25, "support": 4}
+
+        assert (Scores().accuracy(), Scores.recall()) == (0.5, {"value": 0.25, "support": 4})
+        assert tele_store.rows("SELECT name, value, unit, attributes FROM metrics ORDER BY start_ns") == [
+            ("scores.accuracy", 0.5, "1", None),
+            ("scores.recall", 0.25, "1", '{"support":4}'),
+        ]
 
     def test_an_error_records_nothing_and_passes(self, tele_store):
         @tele.metric("m")

@@ -11,6 +11,7 @@ import inspect
 import pytest
 
 import tele
+from tele.errors import BadInput
 from tele.telemetry.scope import OUTSIDE, here
 
 
@@ -426,3 +427,134 @@ class TestAsyncGenerators:
 
         asyncio.run(main())
         assert tree(tele_store) == [("g", None, "ok"), ("inner", "g", "ok")]
+
+
+class TestClasses:
+    def test_each_public_method_of_its_own_body_is_a_span(self, tele_store):
+        class Base:
+            def inherited(self):
+                return "inherited"
+
+        @tele.span("agent", note=1)
+        class Agent(Base):
+            size = 3
+
+            def __init__(self):
+                self._hidden()
+
+            def __call__(self, x):
+                return x
+
+            def _hidden(self): ...
+
+            def plan(self):
+                """Say so."""
+                return self.act()
+
+            def act(self):
+                return super().inherited()
+
+            async def aact(self):
+                return "a"
+
+            def steps(self):
+                yield 1
+
+            @classmethod
+            def made(cls):
+                return cls
+
+            @staticmethod
+            def load():
+                return "l"
+
+            @property
+            def known(self):
+                return "k"
+
+            class Inner:
+                def method(self): ...
+
+        agent = Agent()
+        assert isinstance(Agent, type)
+        assert (agent.plan(), agent(1), agent.known, list(agent.steps())) == ("inherited", 1, "k", [1])
+        assert (asyncio.run(agent.aact()), Agent.made(), Agent.load()) == ("a", Agent, "l")
+        agent.inherited()
+        agent.Inner().method()
+        assert (Agent.plan.__doc__, inspect.iscoroutinefunction(Agent.aact)) == ("Say so.", True)
+        names = ["__call__", "aact", "act", "load", "made", "plan", "steps"]
+        assert [row[0] for row in tree(tele_store)] == [f"agent.{name}" for name in names]
+        assert tele_store.rows("SELECT count(*) FROM spans WHERE attributes = '{\"note\":1}'") == [(7,)]
+
+    def test_an_experiment_begins_with_the_method_that_runs(self, tele_store):
+        @tele.experiment("e")
+        class Study:
+            def prepare(self):
+                tele.event("prepared")
+
+            def run(self, x):
+                self.prepare()
+                return x
+
+        study = Study()
+        assert (study.run(1), study.run(2)) == (1, 2)
+        study.prepare()
+        assert tele_store.rows("SELECT experiment, count(DISTINCT run_id) FROM events GROUP BY 1 ORDER BY 1") == [
+            ("default", 0),
+            ("e", 2),
+        ]
+        with pytest.raises(BadInput, match="Empty has none of the methods"):
+
+            @tele.experiment("e")
+            class Empty:
+                pass
+
+    def test_above_a_class_method_and_a_static_method(self, tele_store):
+        class Model:
+            @tele.span("class")
+            @classmethod
+            def made(cls):
+                return cls
+
+            @tele.span("static")
+            @staticmethod
+            def load():
+                return 1
+
+        assert (Model.made(), Model().load()) == (Model, 1)
+        assert [row[0] for row in tree(tele_store)] == ["class", "static"]
+
+    def test_a_bare_span_is_told_what_it_lacks(self, tele_store):
+        @tele.span
+        def f():
+            return 1
+
+        with pytest.raises(BadInput, match="takes a name"):
+            f(1)
+
+
+class TestExperiments:
+    def test_functions_of_every_sort_are_runs_and_stay_of_their_sort(self, tele_store):
+        decorate = tele.experiment("e")
+
+        @decorate
+        async def coroutine():
+            tele.event("x")
+
+        @decorate
+        def steps():
+            tele.event("x")
+            yield 1
+
+        @decorate
+        async def asteps():
+            tele.event("x")
+            yield 1
+
+        async def main():
+            await coroutine()
+            return [n async for n in asteps()]
+
+        assert (asyncio.run(main()), list(steps())) == ([1], [1])
+        assert inspect.isasyncgenfunction(asteps)
+        assert tele_store.rows("SELECT count(DISTINCT run_id), count(*) FROM events WHERE name = 'x'") == [(3, 3)]
