@@ -18,6 +18,8 @@ from benchmarks import (
     large,
     memory,
     neighbours,
+    normaliser,
+    onedocument,
     question,
     scale,
     sealing,
@@ -42,6 +44,8 @@ TOPICS: dict[str, Callable[[Settings], list[Row] | list[Row | Table]]] = {
     "shapes": shapes.rows,
     "startup": startup.rows,
     "memory": memory.rows,
+    "onedocument": onedocument.rows,
+    "normaliser": normaliser.rows,
     "collector": collector.rows,
 }
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -56,7 +56,26 @@ def journal_line() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
-PAGES = {"columns.md": columns, "views.md": views, "commands.md": commands, "journal-line.schema.json": journal_line}
+def events() -> str:
+    """The registry of event families."""
+    from tele.telemetry.families import table
+
+    head = """# Events
+
+Events of known names, what they carry, and the other names by which they go; lists such as `[:req_llm, :request,
+:stop]`, slashes and colons are read as dots. `tele.event` records the name on the left, and keeps what was written.
+
+"""
+    return head + table() + "\n"
+
+
+PAGES = {
+    "events.md": events,
+    "columns.md": columns,
+    "views.md": views,
+    "commands.md": commands,
+    "journal-line.schema.json": journal_line,
+}
 
 
 def main() -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from dataclasses import dataclass
-from math import log2
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,8 +115,9 @@ def reasoning(item: Item, value: str, confidence: float) -> str:
 <answer>{value}</answer>"""
 
 
-async def call(provider: str, model: str, item: Item, condition: str, chance: random.Random) -> Answer | None:
+async def call(provider: str, model: str, item: Item, condition: str, replicate: int) -> Answer | None:
     """One member's answer: a span for each attempt, a retry where the provider asks for one."""
+    chance = random.Random(f"{model} {item.id} {condition} {replicate}")  # noqa: S311  # reproducible, not secret
     messages = [{"role": "user", "parts": [{"type": "text", "content": item.question}]}]
     for attempt in range(1, ATTEMPTS + 1):
         fields: dict[str, Any] = {"provider": provider, "model": model, "operation": "chat", "attempt": attempt}
@@ -138,37 +138,24 @@ async def call(provider: str, model: str, item: Item, condition: str, chance: ra
     return None
 
 
+PANEL = tele.ensemble(
+    {model: partial(call, provider, model) for provider, model in MEMBERS},
+    strategy="majority",
+    ties="none",
+    answer=lambda found: found.value,
+    confidence=lambda found: found.confidence,
+)
+
+
 async def solve(item: Item, condition: str, replicate: int, room: asyncio.Semaphore) -> None:
     """One item: three members answer at once, the majority decides."""
     async with room:
         with tele.span("solve", item_id=item.id, replicate=replicate, operation="invoke_workflow") as span:
-            tasks = [
-                call(provider, model, item, condition, random.Random(f"{model} {item.id} {condition} {replicate}"))  # noqa: S311
-                for provider, model in MEMBERS
-            ]
-            answers = await asyncio.gather(*tasks)
-            winner = vote(span.span_id, answers)
-            span.set(output=winner)
-            if winner is None:
+            outcome = await PANEL(item, condition, replicate)
+            span.set(output=outcome.winner)
+            if outcome.winner is None:
                 span.fail("NoQuorum", "no two members agreed")
-            tele.metric("correct", winner == item.expected)
-
-
-def vote(ensemble: str, answers: list[Answer | None]) -> str | None:
-    """Majority of the members that answered, at least two; recorded with its agreement and entropy (bits)."""
-    for (_, member), answer in zip(MEMBERS, answers, strict=True):
-        if answer:
-            facts = {"ensemble_id": ensemble, "member": member, "answer": answer.value, "confidence": answer.confidence}
-            tele.event("ensemble.vote", facts | {"weight": 1.0})
-    counts = Counter(answer.value for answer in answers if answer)
-    if not counts:
-        return None
-    (best, most), total = counts.most_common(1)[0], counts.total()
-    winner = best if most > 1 else None
-    entropy = -sum(n / total * log2(n / total) for n in counts.values())
-    facts = {"ensemble_id": ensemble, "strategy": "majority", "winner": winner, "agreement": most / total}
-    tele.event("ensemble.result", facts | {"entropy": abs(entropy), "members": total})
-    return winner
+            tele.metric("correct", outcome.winner == item.expected)
 
 
 async def run_condition(condition: str) -> None:

@@ -22,7 +22,7 @@ _STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | o
 _SHORT_VALUES = 2_000
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 _NESTED = ("attributes", "input", "output", "links", "resource")
-_OURS = frozenset({"event_id", "kind", "trace_id", "span_id", "parent_id", "run_id", "experiment_id", "status"})
+_OURS = frozenset({"event_id", "kind", "trace_id", "span_id", "parent_id", "experiment_id", "status"})
 
 
 def encode(record: dict[str, Any], put: Callable[[bytes], str], key: bytes, *, flat: bool = False) -> bytes:

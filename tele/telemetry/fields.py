@@ -15,7 +15,7 @@ from tele.store.columns import BY_NAME, USER_COLUMNS
 from tele.telemetry.redact import on_change, secret_key
 from tele.telemetry.scope import INHERITED
 
-__all__ = ["fill", "fit", "spoken_of"]
+__all__ = ["clean_keys", "fill", "fit", "spoken_of"]
 
 _log = logging.getLogger("tele")
 _PYTHON: dict[str, type] = {"VARCHAR": str, "BIGINT": int, "DOUBLE": float, "BOOLEAN": bool, "VARCHAR[]": list}
@@ -63,7 +63,7 @@ def fill(record: dict[str, Any], fields: dict[str, Any], attributes: dict[str, A
     if not own:
         return True
     record["attributes"] = own
-    known = known and (not attributes or _clean(tuple(attributes)))
+    known = known and (not attributes or clean_keys(tuple(attributes)))
     return known and _SCALARS.issuperset(map(type, own.values()))
 
 
@@ -85,7 +85,7 @@ def _columns(
     return attributes
 
 
-def _clean(keys: tuple[Any, ...]) -> bool:
+def clean_keys(keys: tuple[Any, ...]) -> bool:
     """Whether none of `keys` names a secret; remembered, as a call site gives the same ones each time."""
     known = _clean_keys.get(keys)
     if known is None:

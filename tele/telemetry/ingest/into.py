@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from tele.errors import StoreBusy, StoreNotWritable
-from tele.store import blobs
 from tele.store.journal import Journal
 from tele.store.layout import Layout
 from tele.store.lease import lease
 from tele.store.names import experiment_id
 from tele.store.reader import Store
 from tele.store.seal import seal
-from tele.telemetry.encode import encode
 from tele.telemetry.ingest.digests import DIGEST_SQL, Digests, digest
 from tele.telemetry.ingest.driver import IngestReport, ingest
-from tele.telemetry.pricing import add_cost
+from tele.telemetry.ingest.lines import Lines, Sealer
 
 __all__ = ["ingest_into"]
 
@@ -75,11 +69,10 @@ class _Writer:
     """Appends records to journals of its own; each that is full is finished, so that it can be sealed and go."""
 
     def __init__(self, layout: Layout) -> None:
-        self.layout = layout
         self.journal = Journal(layout, "buffered")
-        self._sealer = _Sealer(layout)
+        self._lines = Lines(layout)
+        self._sealer = Sealer(layout)
         self._size = 0
-        self._scopes: dict[str, bytes] = {}
 
     def close(self) -> None:
         """Finish the journal."""
@@ -92,47 +85,15 @@ class _Writer:
 
     def append(self, record: dict[str, Any]) -> None:
         """Write one record with its experiment's identity, and its cost where that is known."""
-        name = record.pop("experiment")
-        scope = self._scopes.get(name)
-        if scope is None:
-            facts = {"experiment": name, "experiment_id": experiment_id(name)}
-            scope = self._scopes[name] = orjson.dumps(facts)[:-1] + b","
+        scope = self._lines.scope(record.pop("experiment"))
         record.pop("experiment_id", None)
-        if record.get("kind") == "span" and ("input_tokens" in record or "output_tokens" in record):
-            add_cost(record)
-        body = encode(record, self._put, self.layout.hash_key)
-        self.journal.append(scope + body[1:-1])
-        self._size += len(scope) + len(body)
+        line = scope + self._lines.body(record)[1:-1]
+        self.journal.append(line)
+        self._size += len(line)
         if self._size >= JOURNAL_BYTES:
             self.journal.close()
             self._sealer.start()
             self._size = 0
-
-    def _put(self, body: bytes) -> str:
-        return blobs.put(self.layout.blobs, body)
-
-
-class _Sealer:
-    """Seals in a process of its own while the next records are read: its memory is its own, and so is its core."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._command = [sys.executable, "-m", "tele", "seal", "--quiet", "--store", str(layout.root)]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> bool:
-        """Begin when the one before is through, so that no more than two journals wait; whether it could begin."""
-        self.wait()
-        quiet = subprocess.DEVNULL
-        try:
-            self._process = subprocess.Popen(self._command, stdin=quiet, stdout=quiet, stderr=quiet)  # noqa: S603  # ourselves
-        except OSError:  # no process to be had: what is written is sealed at the end
-            return False
-        return True
-
-    def wait(self) -> bool:
-        """Wait for the process, where there is one; whether it sealed."""
-        process, self._process = self._process, None
-        return process is not None and process.wait() == 0
 
 
 class _Known:

@@ -13,9 +13,7 @@ from tele.telemetry.redact import FAILED, MARK, redact
 
 __all__ = ["TEXTS", "body", "difference", "record", "row"]
 
-_OURS = frozenset(
-    {"event_id", "kind", "trace_id", "span_id", "parent_id", "run_id", "experiment_id", "status", "writer"}
-)
+_OURS = frozenset({"event_id", "kind", "trace_id", "span_id", "parent_id", "experiment_id", "status", "writer"})
 TEXTS = tuple(c.name for c in COLUMNS if c.type in ("VARCHAR", "VARCHAR[]") and c.name not in _OURS)
 """Columns that can hold what a user, or a model, wrote."""
 
