@@ -66,8 +66,9 @@ __all__ = [
 _FACE = dict.fromkeys(("analyze", "open", "view"), "tele.face")
 _TRACE = dict.fromkeys(("Chain", "parse_chain", "record_chain"), "tele.trace")
 _RUNS = dict.fromkeys(("load_run", "runs"), "tele.store.runs")
+_LIBRARIES = {"instrument": "tele.telemetry.instrument"}
 _ENSEMBLES = dict.fromkeys(("ensemble", "hedge"), "tele.telemetry.ensembles")
-_ROOMS = dict.fromkeys(__all__, "tele.telemetry") | _FACE | _TRACE | _RUNS | _ENSEMBLES | {"instrument": "tele.telemetry.instrument"}
+_ROOMS = dict.fromkeys(__all__, "tele.telemetry") | _FACE | _TRACE | _RUNS | _ENSEMBLES | _LIBRARIES
 
 
 def __getattr__(name: str) -> Any:

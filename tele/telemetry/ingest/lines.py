@@ -43,7 +43,7 @@ class Lines:
 
     def body(self, record: dict[str, Any]) -> bytes:
         """Give the rest as a JSON object, with the cost where that is known; raises OSError where a blob fails."""
-        if record.get("kind") == "span" and ("input_tokens" in record or "output_tokens" in record):
+        if record.get("kind") == "span" and ("input_tokens" in record or "output_tokens" in record or "model" in record):
             add_cost(record)
         return encode(record, self._put, self.layout.hash_key, flat=_flat(record))
 
