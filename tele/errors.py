@@ -13,6 +13,7 @@ TeleError                   anything tele refuses; the command line prints it as
 ├── NotSent                 an OTLP endpoint did not take what was sent
 ├── WrongState              a run is not in the state that is asked of it
 └── BadInput                a file, an option or a value that cannot be used
+    └── Malformed           a text that was to be exactly as asked for is not; lists every problem
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "BadQuery",
     "DamagedFile",
     "ForeignStore",
+    "Malformed",
     "NewerFormat",
     "NoStore",
     "NotSent",
@@ -146,3 +148,13 @@ class BadInput(TeleError):
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
+
+
+class Malformed(BadInput):
+    """A text that was to be exactly as asked for is not; `problems` holds line, column and text of each."""
+
+    def __init__(self, problems: Sequence[tuple[int, int, str]]) -> None:
+        self.problems = tuple(problems)
+        many = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
+        listed = "".join(f"\n  line {line}, column {column}: {said}" for line, column, said in self.problems)
+        super().__init__(f"The text is not as asked for, {many}; without `strict` it is read all the same:{listed}")

@@ -15,9 +15,9 @@ from typing import Any
 from tele.store.names import experiment_id
 from tele.telemetry.ambient import ambient
 from tele.telemetry.process import process
-from tele.telemetry.scope import OUTSIDE, Node, Scope, here
+from tele.telemetry.scope import OUTSIDE, Node, Scope, here, place
 
-__all__ = ["attach", "from_environment", "propagate"]
+__all__ = ["attach", "from_environment", "node_of", "propagate"]
 
 _KEYS = ("experiment", "run_id", "condition", "replicate", "item_id", "seed", "cluster", "conversation_id")
 _PREFIX = "tele."
@@ -32,7 +32,7 @@ def propagate() -> dict[str, str]:
     """
     from urllib.parse import quote
 
-    node = here.get()
+    node = place()
     trace = node.trace_id or ambient.ids.trace(ambient.now())
     carrier = {}
     if node.span_id:
@@ -50,7 +50,7 @@ def propagate() -> dict[str, str]:
 @contextmanager
 def attach(carrier: Mapping[str, str]) -> Iterator[None]:
     """Be, within this block, where `propagate()` was called that gave `carrier`."""
-    token = here.set(_node(carrier))
+    token = here.set(node_of(carrier))
     try:
         yield
     finally:
@@ -59,12 +59,13 @@ def attach(carrier: Mapping[str, str]) -> Iterator[None]:
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> None:
     """Begin where the parent process was, when it said so."""
-    node = _node({key: environ[key] for key in ("TRACEPARENT", "BAGGAGE") if key in environ})
+    node = node_of({key: environ[key] for key in ("TRACEPARENT", "BAGGAGE") if key in environ})
     if node is not OUTSIDE:
         here.set(node)
 
 
-def _node(carrier: Mapping[str, str]) -> Node:
+def node_of(carrier: Mapping[str, str]) -> Node:
+    """Give the place that a carrier speaks of; OUTSIDE where it says nothing of use."""
     baggage, traceparent = (str(carrier.get(key) or "") for key in ("BAGGAGE", "TRACEPARENT"))
     columns = _baggage(baggage)
     rate = columns.pop("sampling_rate", process.sampling_rate)

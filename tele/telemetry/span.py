@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from tele.errors import BadInput
 from tele.telemetry.ambient import ambient
 from tele.telemetry.fields import fill, fit, spoken_of
+from tele.telemetry.handed import handed_over
 from tele.telemetry.pricing import add_cost
 from tele.telemetry.process import process
 from tele.telemetry.sampling import keeps
@@ -183,7 +184,7 @@ class Span(Node):
         return onto(function, self.name, self._onto)
 
     def _onto(self, function: F, name: str) -> F:
-        return wrap(function, lambda _args, _kwargs: Span(name, self._attributes, **self._fields))
+        return wrap(function, lambda _args, _kwargs: Span(name, self._attributes, **self._fields), returned=_returned)
 
     # ── the record ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -235,6 +236,14 @@ class Span(Node):
         except Exception as fault:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
             process.lose(fault, 0)
         process.write(record, self.scope.encoded, flat=flat and "input" not in record and "output" not in record)
+
+
+def _returned(entered: Span, result: Any) -> Any:
+    """Leave the span of a call; a chain that the function hands over, as `(result, chain)`, is recorded in it."""
+    if type(result) is tuple:
+        handed_over(result, entered)
+    entered.__exit__(None, None, None)
+    return result
 
 
 span = Span

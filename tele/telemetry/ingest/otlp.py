@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from tele.telemetry.ingest.carried import lifted, own
+from tele.telemetry.ingest.enums import numbered
 from tele.telemetry.ingest.record import (
     Place,
     Problem,
@@ -28,7 +31,21 @@ from tele.telemetry.ingest.record import (
     without_empty,
 )
 
-__all__ = ["NAME", "any_value", "read", "sniff"]
+__all__ = [
+    "NAME",
+    "Log",
+    "any_value",
+    "double_text",
+    "finite",
+    "kind",
+    "log_record",
+    "read",
+    "resource_of",
+    "scope_of",
+    "snake",
+    "sniff",
+    "status",
+]
 
 NAME = "otlp"
 
@@ -66,25 +83,35 @@ class _Walk:
         self.scopes, self.items, self.reader = scopes, items, reader
 
     def resource(self, group: Mapping[str, Any], place: Place) -> Iterator[Record | Problem]:
-        said = _object(group.get("resource"), "resource")
-        resource = _attributes(said.get("attributes"))
-        about = {"otel.schema_url": group.get("schemaUrl"), **_rest("otel.resource", said, ("attributes",))}
+        resource, about = resource_of(group)
         for name in self.scopes:
             yield from each(group.get(name), place, name, lambda scope, here: self.scope(scope, here, resource, about))
 
     def scope(
         self, group: Mapping[str, Any], place: Place, resource: dict[str, Any], about: dict[str, Any]
     ) -> Iterator[Record | Problem]:
-        said = _object(group.get("scope") or group.get("instrumentationLibrary"), "scope")
-        around = {
-            **about,
-            "otel.scope.attributes": _attributes(said.get("attributes")),
-            "otel.scope.schema_url": group.get("schemaUrl"),
-            **_rest("otel.scope", said, ("attributes",)),
-        }
+        around = scope_of(group, about)
         return each(
             group.get(self.items), place, self.items, lambda item, here: self.reader(item, here, resource, around)
         )
+
+
+def resource_of(group: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the attributes of a group's resource, and what else is said of it as `otel.*`."""
+    said = _object(group.get("resource"), "resource")
+    about = {"otel.schema_url": group.get("schemaUrl"), **_rest("otel.resource", said, ("attributes",))}
+    return _attributes(said.get("attributes")), about
+
+
+def scope_of(group: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what is said of a group's scope as `otel.*`, beside what is said `about` its resource."""
+    said = _object(group.get("scope") or group.get("instrumentationLibrary"), "scope")
+    return {
+        **about,
+        "otel.scope.attributes": _attributes(said.get("attributes")),
+        "otel.scope.schema_url": group.get("schemaUrl"),
+        **_rest("otel.scope", said, ("attributes",)),
+    }
 
 
 def _spans(
@@ -92,9 +119,9 @@ def _spans(
 ) -> Iterator[Record | Problem]:
     trace_id = required_id(span.get("traceId"), 32, "traceId")
     span_id = required_id(span.get("spanId"), 16, "spanId")
-    status = _object(span.get("status"), "status")
+    said = _object(span.get("status"), "status")
     events = list(each(span.get("events"), place, "events", lambda item, _: [_span_event(item, trace_id, span_id)]))
-    yield span_record(
+    record = span_record(
         Span(
             trace_id=trace_id,
             span_id=span_id,
@@ -102,21 +129,22 @@ def _spans(
             name=span.get("name"),
             start_ns=instant(span.get("startTimeUnixNano"), "startTimeUnixNano"),
             end_ns=instant(span.get("endTimeUnixNano"), "endTimeUnixNano"),
-            status=_STATUS.get(_integer(status.get("code")) or 0, "unset"),
-            message=status.get("message"),
-            attributes=_attributes(span.get("attributes")),
+            status=status(_integer(numbered(said.get("code")))),
+            message=said.get("message"),
+            attributes=own(_attributes(span.get("attributes"))),
             otel={
-                "otel.kind": _kind(span.get("kind")),
+                **around,
+                "otel.kind": kind(_integer(numbered(span.get("kind")))),
                 "otel.trace_state": span.get("traceState"),
                 "otel.flags": _integer(span.get("flags")),
                 **_dropped(span),
-                **around,
             },
             events=[(event.get("name", ""), event["attributes"]) for event in events if isinstance(event, dict)],
             resource=resource,
             links=_links(span.get("links")),
         )
     )
+    yield lifted(record)
     yield from events
 
 
@@ -126,7 +154,7 @@ def _span_event(event: Mapping[str, Any], trace_id: str, span_id: str) -> Record
         start_ns=instant(event.get("timeUnixNano"), "timeUnixNano"),
         trace_id=trace_id,
         span_id=span_id,
-        attributes=_attributes(event.get("attributes")),
+        attributes=own(_attributes(event.get("attributes"))),
         otel={"otel.source": "span_event", **_dropped(event)},
     )
 
@@ -150,33 +178,67 @@ def _links(links: object) -> list[dict[str, Any]]:
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """A log record in plain terms."""
+
+    name: object
+    stated: int | None
+    """When it happened, nanoseconds since the epoch."""
+    observed: int | None
+    """When it was seen."""
+    trace_id: str | None
+    span_id: str | None
+    attributes: dict[str, Any]
+    body: Any
+    severity_number: int | None
+    severity_text: object
+    flags: int | None
+
+
+def log_record(log: Log, around: dict[str, Any], resource: dict[str, Any]) -> Record:
+    """Give the record of a log record, by the name of its event where it has one."""
+    record = event_record(
+        name=log.name or log.attributes.get("event.name") or "log",
+        # the log data model asks receivers to take the observed time where the event's own is not known
+        start_ns=log.stated if log.stated is not None else log.observed,
+        trace_id=log.trace_id,
+        span_id=log.span_id,
+        attributes=log.attributes,
+        otel={
+            **around,
+            "otel.source": "log",
+            "otel.event_name": log.name,
+            "otel.body": log.body,
+            "otel.severity_number": log.severity_number,
+            "otel.severity_text": log.severity_text,
+            "otel.observed_time_unix_nano": log.observed,
+            "otel.flags": log.flags,
+        },
+        resource=resource,
+        flags=["observed_time"] if log.stated is None and log.observed is not None else [],
+    )
+    if log.body is not None and not log.body:  # false, 0 and an empty text are bodies
+        record.setdefault("attributes", {})["otel.body"] = log.body
+    return lifted(record)
+
+
 def _logs(
     log: Mapping[str, Any], _place: Place, resource: dict[str, Any], around: dict[str, Any]
 ) -> Iterator[Record | Problem]:
-    attributes = _attributes(log.get("attributes"))
-    stated = instant(log.get("timeUnixNano"), "timeUnixNano")
-    observed = instant(log.get("observedTimeUnixNano"), "observedTimeUnixNano")
-    yield event_record(
-        name=log.get("eventName") or attributes.get("event.name") or "log",
-        # the log data model asks receivers to take the observed time where the event's own is not known
-        start_ns=stated if stated is not None else observed,
+    said = Log(
+        name=log.get("eventName"),
+        stated=instant(log.get("timeUnixNano"), "timeUnixNano"),
+        observed=instant(log.get("observedTimeUnixNano"), "observedTimeUnixNano"),
         trace_id=hex_id(log.get("traceId"), 32, "traceId"),
         span_id=hex_id(log.get("spanId"), 16, "spanId"),
-        attributes=attributes,
-        otel={
-            "otel.source": "log",
-            "otel.event_name": log.get("eventName"),
-            "otel.body": None if log.get("body") is None else any_value(log["body"]),
-            "otel.severity_number": _integer(log.get("severityNumber")),
-            "otel.severity_text": log.get("severityText"),
-            "otel.observed_time_unix_nano": observed,
-            "otel.flags": _integer(log.get("flags")),
-            **_dropped(log),
-            **around,
-        },
-        resource=resource,
-        flags=["observed_time"] if stated is None and observed is not None else [],
+        attributes=own(_attributes(log.get("attributes"))),
+        body=None if log.get("body") is None else any_value(log["body"]),
+        severity_number=_integer(numbered(log.get("severityNumber"))),
+        severity_text=log.get("severityText"),
+        flags=_integer(log.get("flags")),
     )
+    yield log_record(said, {**around, **_dropped(log)}, resource)
 
 
 def _metrics(
@@ -205,10 +267,10 @@ def _points(
             "unit": metric.get("unit") or None,
             "value": value if "asDouble" not in rest else None,
             "start_ns": instant(point.get("timeUnixNano"), "timeUnixNano"),
-            "attributes": merged(_attributes(point.get("attributes")), otel),
+            "attributes": merged(own(_attributes(point.get("attributes"))), otel),
             "resource": resource,
         }
-        return [without_empty(record)]
+        return [lifted(without_empty(record))]
 
     return each(metric[kind].get("dataPoints"), place, f"{kind}.dataPoints", row)
 
@@ -268,14 +330,19 @@ _PLAIN: dict[str, Any] = {
     "stringValue": lambda value: value if isinstance(value, str) else str(value),
     "boolValue": lambda value: value is True or value == "true",
     "intValue": _integer,
-    "doubleValue": lambda value: _finite(_double(value)),
+    "doubleValue": lambda value: finite(_double(value)),
     "bytesValue": lambda value: {"$bytes": str(value)},
 }
 
 
-def _finite(value: float | None) -> float | str | None:
-    """JSON has no NaN: it stays the text that proto3 JSON has for it."""
-    if value is None or math.isfinite(value):
+def finite(value: float | None) -> float | dict[str, str] | None:
+    """Give a double as JSON: it has no NaN, which is marked as `plain` marks it."""
+    return value if value is None or math.isfinite(value) else {"$float": repr(value)}
+
+
+def double_text(value: float) -> float | str:
+    """Give a double as proto3 JSON writes it."""
+    if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
 
@@ -296,10 +363,14 @@ def _list(value: object) -> list[Any]:
     return value
 
 
-def _kind(code: object) -> str | int | None:
+def kind(code: int | None) -> str | int | None:
     """Give the name of a span's kind; one that this version does not know stays a number."""
-    number = _integer(code)
-    return None if not number else _KINDS.get(number, number)
+    return _KINDS.get(code, code) if code else None
+
+
+def status(code: int | None) -> str:
+    """Give the name of a status."""
+    return _STATUS.get(code or 0, "unset")
 
 
 def _dropped(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -311,8 +382,9 @@ def _dropped(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rest(prefix: str, item: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
     """Keep the other fields of a resource or scope: `name`, `version`, `droppedAttributesCount`, `entityRefs`."""
-    return {f"{prefix}.{_snake(key)}": value for key, value in item.items() if key not in known}
+    return {f"{prefix}.{snake(key)}": value for key, value in item.items() if key not in known}
 
 
-def _snake(key: str) -> str:
+def snake(key: str) -> str:
+    """Give the name that a field has in the protobuf: `schema_url` of `schemaUrl`."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)

@@ -141,11 +141,11 @@ def test_any_value_reads_back_what_was_encoded(value):
     assert otlp.any_value(json.loads(json.dumps(encoded(value)))) == value
 
 
-def test_numbers_that_json_lacks_stay_their_text():
+def test_numbers_that_json_lacks_are_marked_as_everywhere_in_tele():
     assert [otlp.any_value({"doubleValue": text}) for text in ("NaN", "Infinity", "-Infinity", "1.5")] == [
-        "NaN",
-        "Infinity",
-        "-Infinity",
+        {"$float": "nan"},
+        {"$float": "inf"},
+        {"$float": "-inf"},
         1.5,
     ]
 

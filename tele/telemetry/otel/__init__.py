@@ -1,0 +1,1 @@
+"""OpenTelemetry: the application's own spans, logs and metrics into the store, and stored ones out to any endpoint."""
