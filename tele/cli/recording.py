@@ -38,9 +38,7 @@ def ingest(
     experiment: Annotated[
         str | None, typer.Option("--experiment", help="Experiment that the rows go to; else the file's name.")
     ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", help="otlp, console, jaeger or zipkin; else found out.")
-    ] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="One of the formats below; else found out.")] = None,
     select: Annotated[
         str | None,
         typer.Option(
@@ -55,7 +53,8 @@ def ingest(
 ) -> None:
     """Bring foreign traces and tables into the log.
 
-    Reads OTLP JSON and JSONL, OpenTelemetry console JSON, Jaeger and Zipkin v2; with --select any CSV, JSON or
+    Reads OTLP (otlp, otlp-protobuf), OpenTelemetry console JSON (console), tempo, jaeger, zipkin, langfuse, Inspect's
+    .eval and .json (inspect), scryptorum, TensorBoard's tfevents and chrome traces; with --select any CSV, JSON or
     Parquet file. A file that was ingested before adds nothing. A malformed record is counted and named, and the rest
     is taken.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ MAX_DEPTH = 12
 """Levels that a flattened key may have; deeper ones stay in the last key."""
 
 _LONGEST_INDEX = 12
-_WRAPPERS = frozenset({"message", "tool_call", "message_content", "prompt", "completion"})
+_WRAPPERS = frozenset({"message", "tool_call", "message_content", "prompt", "completion", "document", "embedding"})
 """OpenInference puts each item of a list under one such key."""
 
 
@@ -24,11 +25,11 @@ def content(view: Mapping[str, Any], keys: Iterable[str], otherwise: Iterable[st
 
     None where no key has one. Never raises; all keys of `view` are text.
     """
-    for key in keys:
+    for key in (*keys, *otherwise):
         value = _folded(view, key) if key.endswith(".") else json_value(view.get(key))
         if value is not None:
             return value
-    return next((value for key in otherwise if (value := json_value(view.get(key))) is not None), None)
+    return None
 
 
 def json_value(value: object) -> Any:
@@ -38,9 +39,11 @@ def json_value(value: object) -> Any:
     """
     if value is None or (isinstance(value, str) and value in {"", HIDDEN}):
         return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
         try:
-            return json.loads(value, parse_constant=_refuse)
+            return _decoded(value)
         except (ValueError, RecursionError):
             return value
     return value
@@ -49,6 +52,9 @@ def json_value(value: object) -> Any:
 def _refuse(constant: str) -> None:
     """Keep text with NaN in it as text: it is not JSON."""
     raise ValueError(constant)
+
+
+_decoded = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 class _Node(dict[str, Any]):

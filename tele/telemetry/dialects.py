@@ -38,6 +38,7 @@ _CALL_TYPES = {
     "responses": "chat",
     "text_completion": "text_completion",
     "embedding": "embeddings",
+    "call_mcp_tool": "execute_tool",
 }
 
 
@@ -64,6 +65,9 @@ def _litellm(payload: Mapping[str, Any]) -> dict[str, Any]:
         "error.type": _within(payload, "error_information", "error_class"),
         "gen_ai.input.messages": payload.get("messages"),
         "gen_ai.output.messages": payload.get("response"),
+        "gen_ai.usage.total_tokens": payload.get("total_tokens"),
+        "gen_ai.tool.call.arguments": _within(payload, "metadata", "mcp_tool_call_metadata", "arguments"),
+        "gen_ai.tool.call.result": _within(payload, "metadata", "mcp_tool_call_metadata", "result"),
     }
 
 

@@ -1,24 +1,24 @@
 """One table from everybody's attribute keys to our columns.
 
 Read are the four generations of OpenTelemetry's GenAI conventions, OpenInference, Traceloop (OpenLLMetry), any-agent,
-and, where `dialects` knows the emitter, LiteLLM's logging payload and Monocle. In each row the first key that holds a
-usable value wins. Raw attributes are only read.
+LiteLLM's OpenTelemetry callback, Vercel's AI SDK, and, where `dialects` knows the emitter, LiteLLM's logging payload
+and Monocle. In each row of the table (`keys`) the first key that holds a usable value wins. Raw attributes are only
+read: what has no column (tools, retrieval settings, agents, evaluations) is asked for by its own key.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from tele.telemetry import keys
 from tele.telemetry.content import content, json_value
 from tele.telemetry.dialects import translated
+from tele.telemetry.usable import INT64_MAX, amount, count, text, whole
+from tele.telemetry.usage import Usage, settled
 
-__all__ = ["normalise"]
-
-INT64_MAX = 2**63 - 1
-_LONGEST_NUMBER = 40
+__all__ = ["normalise", "provider_named"]
 
 
 def normalise(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,299 +29,144 @@ def normalise(attributes: Mapping[str, Any]) -> dict[str, Any]:
     JSON values. The attributes are left as they are, and running it over attributes and columns together changes
     nothing.
     """
-    view = {key: value for key, value in translated(attributes).items() if _spoken(key)}
+    spoken, flattened = keys.KEYS, keys.PREFIXES
+    view = {
+        key: value
+        for key, value in translated(attributes).items()
+        if key in spoken or (isinstance(key, str) and key.startswith(flattened))
+    }
     if not view:
         return {}
-    columns: dict[str, Any] = {"operation": _operation(view)}
-    for column, take, keys in _TABLE:
-        columns[column] = _first(view, keys, take)
-    columns["provider"] = _provider(columns["provider"])
+    columns: dict[str, Any] = {"operation": _operation(view), **_from_table(view)}
+    columns["provider"] = provider_named(columns.get("provider"))
     columns["seed"] = _seed(view)
-    columns["cost_usd"] = _cost(view)
+    _count_tokens(view, columns)
+    columns["cost_usd"] = _cost(view, columns)
     columns["price_ref"] = None if columns["cost_usd"] is None else "source"
-    columns["input"] = content(view, _INPUT, _INPUT_OTHERWISE)
-    columns["output"] = content(view, _OUTPUT, _OUTPUT_OTHERWISE)
-    _include_details(columns)
+    columns["input"] = _instructed(view, content(view, keys.INPUT, keys.INPUT_OTHERWISE))
+    columns["output"] = content(view, keys.OUTPUT, keys.OUTPUT_OTHERWISE)
     return {column: value for column, value in columns.items() if value is not None}
 
 
-# What counts as a usable value
+_BY_KEY: dict[str, list[tuple[str, int, Callable[[object], Any]]]] = {}
+for _rank, (_column, _take, _names) in enumerate(keys.TABLE):
+    for _at, _name in enumerate(_names):
+        _BY_KEY.setdefault(_name, []).append((_column, 100 * _rank + _at, _take))
+"""The table turned round, for a span has few of the keys: column, rank in its row, what is usable."""
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _from_table(view: Mapping[str, Any]) -> dict[str, Any]:
+    """Give each column the usable value of the best key that speaks of it."""
+    found: dict[str, Any] = {}
+    ranks: dict[str, int] = {}
+    for key, value in view.items():
+        for column, rank, take in _BY_KEY.get(key, ()):
+            if ranks.get(column, rank) >= rank and (usable := take(value)) is not None:
+                found[column] = usable
+                ranks[column] = rank
+    return found
 
 
-def _code(value: object) -> str | None:
-    """Take a text, or a number that names an error."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
-
-
-def _number(value: object) -> int | float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str) and len(value) <= _LONGEST_NUMBER:
-        try:
-            value = float(value) if re.search("[.eE]", value) else int(value)
-        except ValueError:
-            return None
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, int) and abs(value) <= INT64_MAX else None
-
-
-def _whole(value: object) -> int | None:
-    number = _number(value)
-    return None if number is None or number != int(number) or abs(number) > INT64_MAX else int(number)
-
-
-def _count(value: object) -> int | None:
-    whole = _whole(value)
-    return whole if whole is not None and whole >= 0 else None
-
-
-def _amount(value: object) -> float | None:
-    number = _number(value)
-    return float(number) if number is not None and number >= 0 else None
-
-
-def _milliseconds(seconds: object) -> float | None:
-    amount = _amount(seconds)
-    return None if amount is None or math.isinf(amount * 1e3) else amount * 1e3
-
-
-def _first(view: Mapping[str, Any], keys: Iterable[str], take: Callable[[object], Any]) -> Any:
-    for key in keys:
+def _first(view: Mapping[str, Any], names: Iterable[str], take: Callable[[object], Any]) -> Any:
+    for key in names:
         if key in view and (value := take(view[key])) is not None:
             return value
     return None
 
 
-# The table: column, what is usable, keys from the newest convention to the oldest
-
-_REQUEST_MODEL = ("gen_ai.request.model", "llm.request.model_name")
-_TABLE: tuple[tuple[str, Callable[[object], Any], tuple[str, ...]], ...] = (
-    ("provider", _text, ("gen_ai.provider.name", "llm.provider", "llm.system", "gen_ai.system")),
-    (
-        "model",
-        _text,
-        (
-            "gen_ai.response.model",
-            "llm.response.model_name",
-            "llm.model_name",
-            "embedding.model_name",
-            "reranker.model_name",
-            *_REQUEST_MODEL,
-        ),
-    ),
-    ("request_model", _text, _REQUEST_MODEL),
-    (
-        "input_tokens",
-        _count,
-        (
-            "gen_ai.usage.input_tokens",
-            "llm.token_count.prompt",
-            "gen_ai.usage.prompt_tokens",
-            "llm.usage.prompt_tokens",
-        ),
-    ),
-    (
-        "output_tokens",
-        _count,
-        (
-            "gen_ai.usage.output_tokens",
-            "llm.token_count.completion",
-            "gen_ai.usage.completion_tokens",
-            "llm.usage.completion_tokens",
-        ),
-    ),
-    (
-        "cache_read_tokens",
-        _count,
-        (
-            "gen_ai.usage.cache_read.input_tokens",
-            "llm.token_count.prompt_details.cache_read",
-            "gen_ai.usage.cache_read_input_tokens",
-        ),
-    ),
-    (
-        "cache_write_tokens",
-        _count,
-        (
-            "gen_ai.usage.cache_write.input_tokens",
-            "gen_ai.usage.cache_creation.input_tokens",
-            "llm.token_count.prompt_details.cache_write",
-            "gen_ai.usage.cache_creation_input_tokens",
-            "gen_ai.usage.cache_write_input_tokens",
-        ),
-    ),
-    (
-        "reasoning_tokens",
-        _count,
-        (
-            "gen_ai.usage.reasoning.output_tokens",
-            "llm.token_count.completion_details.reasoning",
-            "gen_ai.usage.reasoning_tokens",
-            "llm.usage.reasoning_tokens",
-        ),
-    ),
-    ("ttft_ms", _milliseconds, ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")),
-    (
-        "conversation_id",
-        _text,
-        (
-            "gen_ai.conversation.id",
-            "session.id",
-            "traceloop.association.properties.session_id",
-            "gcp.vertex.agent.session_id",
-        ),
-    ),
-    ("error_type", _code, ("error.type", "exception.type")),
-)
-
-# Operations
-
-_GENAI_OPERATIONS = {"call_llm": "chat", "llm_request": "chat"}
-_OPENINFERENCE_KINDS = {
-    "llm": "chat",
-    "embedding": "embeddings",
-    "retriever": "retrieval",
-    "tool": "execute_tool",
-    "agent": "invoke_agent",
-    "chain": "invoke_workflow",
-    "unknown": "",
-}
-_TRACELOOP_REQUESTS = {"completion": "text_completion", "embedding": "embeddings", "unknown": ""}
-_TRACELOOP_KINDS = {
-    "workflow": "invoke_workflow",
-    "task": "execute_task",
-    "agent": "invoke_agent",
-    "tool": "execute_tool",
-    "unknown": "",
-}
-_OPERATION_KEYS = (
-    ("gen_ai.operation.name", _GENAI_OPERATIONS),
-    ("openinference.span.kind", _OPENINFERENCE_KINDS),
-    ("llm.request.type", _TRACELOOP_REQUESTS),
-    ("traceloop.span.kind", _TRACELOOP_KINDS),
-)
+# Operations and providers
 
 
 def _operation(view: Mapping[str, Any]) -> str | None:
     """Name the operation; the set is open, so an unknown name stands as it is."""
-    for key, names in _OPERATION_KEYS:
-        name = _text(view.get(key))
-        if name is not None:
-            known = names.get(name.lower(), name if names is _GENAI_OPERATIONS else name.lower())
-            if known:
-                return known
+    for key, names, open_ in keys.OPERATIONS:
+        name = text(view.get(key))
+        if name is None:
+            continue
+        otherwise = name if key == "gen_ai.operation.name" else name.lower()
+        known = names.get(name.lower(), otherwise if open_ else None)
+        if known == "invoke_workflow" and key == "openinference.span.kind" and _first(view, keys.AGENTS, text):
+            return "invoke_agent"
+        if known:
+            return known
     return None
 
 
-_PROVIDERS = {
-    "aws": "aws.bedrock",
-    "az.ai.inference": "azure.ai.inference",
-    "az.ai.openai": "azure.ai.openai",
-    "azure": "azure.ai.openai",
-    "bedrock": "aws.bedrock",
-    "gemini": "gcp.gemini",
-    "mistral": "mistral_ai",
-    "mistralai": "mistral_ai",
-    "vertex_ai": "gcp.vertex_ai",
-    "vertexai": "gcp.vertex_ai",
-    "xai": "x_ai",
-}
-_FRAMEWORKS = frozenset({"gcp.vertex.agent", "langchain"})
+_FRAMEWORKS = frozenset({"gcp.vertex.agent", "langchain", "litellm"})
 """Frameworks that write their own name where the provider belongs: whose model it is they do not say."""
 
 
-def _provider(name: str | None) -> str | None:
+def provider_named(name: str | None) -> str | None:
+    """Give a provider's name in the GenAI conventions; an unknown one stands in lower case, a framework's is none."""
     lower = name.lower() if name else ""
-    return None if not lower or lower in _FRAMEWORKS else _PROVIDERS.get(lower, lower)
-
-
-_SEED_KEYS = ("gen_ai.request.seed", "gen_ai.openai.request.seed")
-_PARAMETERS = "llm.invocation_parameters"
+    return None if not lower or lower in _FRAMEWORKS else keys.PROVIDERS.get(lower, lower)
 
 
 def _seed(view: Mapping[str, Any]) -> int | None:
-    stated = _first(view, _SEED_KEYS, _whole)
+    stated = _first(view, keys.SEEDS, whole)
     if stated is not None:
         return int(stated)
-    parameters = json_value(view.get(_PARAMETERS))
-    return _whole(parameters.get("seed")) if isinstance(parameters, Mapping) else None
+    parameters = json_value(view.get(keys.PARAMETERS))
+    return whole(parameters.get("seed")) if isinstance(parameters, Mapping) else None
 
 
-# Cost
+# Tokens and cost
 
-_COST_TOTALS = ("gen_ai.usage.cost", "gen_ai.usage.total_cost", "llm.cost.total", "gen_ai.cost.total_cost")
-_COST_HALVES = (
-    ("gen_ai.usage.input_cost", "gen_ai.usage.output_cost"),
-    ("llm.cost.prompt", "llm.cost.completion"),
-    ("gen_ai.cost.input_cost", "gen_ai.cost.output_cost"),
-)
+_BY_MODALITY = frozenset(key for names in keys.MODALITIES.values() for key in names)
+_COSTS = frozenset([*keys.COST_TOTALS, *keys.LITELLM_COSTS, *(key for pair in keys.COST_HALVES for key in pair)])
 
 
-def _cost(view: Mapping[str, Any]) -> float | None:
+def _count_tokens(view: Mapping[str, Any], columns: dict[str, Any]) -> None:
+    """Make the totals include their parts where the source counts those outside.
+
+    In the conventions input includes cached tokens and output includes reasoning. Providers differ (Anthropic's own
+    input leaves the cache out, Gemini's candidates leave thoughts out), and emitters do not say which they pass on.
+    The total that they state decides it; without one it is certain only where the parts exceed what should hold them,
+    and nothing is guessed otherwise.
+    """
+    for column, names in () if _BY_MODALITY.isdisjoint(view) else keys.MODALITIES.items():
+        parts = [found for key in names if key in view and (found := count(view[key])) is not None]
+        if parts:
+            columns[column] = min(max(columns.get(column) or 0, sum(parts)), INT64_MAX)
+    total = _first(view, keys.TOTALS, count)
+    read, written = columns.get("input_tokens"), columns.get("output_tokens")
+    if total is not None and (read is None) is not (written is None):
+        rest = total - (read or written or 0)
+        columns["input_tokens" if read is None else "output_tokens"] = rest if rest >= 0 else None
+    if any(name in columns for name in _COUNTED):
+        columns |= settled(Usage(**{name.removesuffix("_tokens"): columns.get(name) for name in _COUNTED}, total=total))
+
+
+_COUNTED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+def _cost(view: Mapping[str, Any], columns: Mapping[str, Any]) -> float | None:
     """Take the total that the source states, else its two halves; one half alone is no cost."""
-    total = _first(view, _COST_TOTALS, _amount)
-    if total is not None:
-        return float(total)
-    for keys in _COST_HALVES:
-        read, written = (_amount(view.get(key)) for key in keys)
+    if _COSTS.isdisjoint(view):
+        return None
+    stated = _first(view, keys.COST_TOTALS, amount)
+    if stated is None:
+        # LiteLLM writes 0 where it knows no price
+        by_litellm = _first(view, keys.LITELLM_COSTS, amount)
+        if by_litellm == 0 and (columns.get("input_tokens") or columns.get("output_tokens")):
+            return None
+        stated = by_litellm
+    if stated is not None:
+        return float(stated)
+    for names in keys.COST_HALVES:
+        read, written = (amount(view.get(key)) for key in names)
         if read is not None and written is not None and math.isfinite(read + written):
             return read + written
     return None
 
 
-def _include_details(columns: dict[str, Any]) -> None:
-    """Make the totals include their parts where the source counts those outside.
-
-    In the conventions input includes cached tokens and output includes reasoning. Providers differ (Anthropic's own
-    input leaves the cache out, Gemini's candidates leave thoughts out), and emitters do not say which they pass on.
-    Only where the parts exceed the total it is certain that they were counted outside; nothing is guessed otherwise.
-    """
-    for total, parts in (
-        ("input_tokens", ("cache_read_tokens", "cache_write_tokens")),
-        ("output_tokens", ("reasoning_tokens",)),
-    ):
-        outside = sum(columns[part] or 0 for part in parts)
-        if columns[total] is not None and outside > columns[total]:
-            columns[total] = min(columns[total] + outside, INT64_MAX)
+# Content
 
 
-# Content: messages, whole or flattened (keys that end in a dot), else what else there is
-
-_INPUT = ("gen_ai.input.messages", "llm.input_messages.", "gen_ai.prompt.", "llm.prompts.")
-_INPUT_OTHERWISE = (
-    "gen_ai.prompt",
-    "input.value",
-    "gen_ai.tool.call.arguments",
-    "gen_ai.tool.args",
-    "tool.parameters",
-    "traceloop.entity.input",
-)
-_OUTPUT = ("gen_ai.output.messages", "llm.output_messages.", "gen_ai.completion.", "llm.choices.")
-_OUTPUT_OTHERWISE = (
-    "gen_ai.completion",
-    "output.value",
-    "gen_ai.tool.call.result",
-    "gen_ai.output",
-    "traceloop.entity.output",
-)
-
-
-# Which keys are read at all: most attributes of most spans are none of them
-
-_FLATTENED = tuple(key for key in (*_INPUT, *_OUTPUT) if key.endswith("."))
-_KEYS = frozenset(
-    [key for _, _, keys in _TABLE for key in keys]
-    + [key for key, _ in _OPERATION_KEYS]
-    + [*_SEED_KEYS, _PARAMETERS, *_COST_TOTALS]
-    + [key for pair in _COST_HALVES for key in pair]
-    + [*_INPUT, *_INPUT_OTHERWISE, *_OUTPUT, *_OUTPUT_OTHERWISE]
-)
-
-
-def _spoken(key: object) -> bool:
-    return key in _KEYS or (isinstance(key, str) and key.startswith(_FLATTENED))
+def _instructed(view: Mapping[str, Any], messages: Any) -> Any:
+    """Put instructions that stand beside the messages before them, as the message that they are."""
+    said = json_value(view.get(keys.INSTRUCTIONS))
+    if said is None or not (messages is None or isinstance(messages, list)):
+        return messages
+    parts = said if isinstance(said, list) else [{"type": "text", "content": said}]
+    return [{"role": "system", "parts": parts}, *(messages or [])]

@@ -68,6 +68,20 @@ KEYS = [
     "entity.1.name",
     "metadata.prompt_tokens",
     "data.input.input",
+    "gen_ai.system_instructions",
+    "gen_ai.usage.total_tokens",
+    "gen_ai.usage.text.input_tokens",
+    "gen_ai.usage.image.input_tokens",
+    "gen_ai.usage.audio.output_tokens",
+    "gen_ai.usage.text.cache_read.input_tokens",
+    "gen_ai.cost.total_cost",
+    "litellm.cost.total",
+    "ai.response.msToFirstChunk",
+    "retrieval.documents.0.document.id",
+    "embedding.embeddings.7.embedding.text",
+    "llm.input_messages.99999999999999999999.message.role",
+    "gen_ai.agent.name",
+    "mcp.method.name",
 ]
 JSON = st.recursive(
     st.none()
@@ -301,6 +315,117 @@ def test_objects_that_are_no_json_are_passed_over():
 )
 def test_each_convention_gives_the_same_columns(attributes, columns):
     assert normalise(attributes) == columns
+
+
+# one row of standards for each key that speaks: what it says, and in which column that stands
+ROWS = {
+    "operation": [
+        ({"gen_ai.operation.name": "fetch_response"}, "fetch_response"),
+        ({"gen_ai.operation.name": "Search_Memory"}, "Search_Memory"),
+        ({"gen_ai.operation.name": "chain"}, "invoke_workflow"),
+        ({"openinference.span.kind": "RERANKER"}, "reranker"),
+        ({"openinference.span.kind": "CHAIN"}, "invoke_workflow"),
+        ({"openinference.span.kind": "CHAIN", "agent.name": "a"}, "invoke_agent"),
+        ({"openinference.span.kind": "LLM", "agent.name": "a"}, "chat"),
+        ({"llm.request.type": "completion"}, "text_completion"),
+        ({"traceloop.span.kind": "tool"}, "execute_tool"),
+        ({"litellm.call_type": "aembedding"}, "embeddings"),
+        ({"mcp.method.name": "tools/call"}, "execute_tool"),
+        ({"mcp.method.name": "tools/list"}, None),
+    ],
+    "provider": [
+        ({"gen_ai.system": "gemini"}, "gcp.gemini"),
+        ({"gen_ai.system": "openai.responses"}, "openai"),
+        ({"gen_ai.provider.name": "moonshot_ai"}, "moonshot_ai"),
+        ({"gen_ai.system": "litellm"}, None),
+    ],
+    "model": [
+        ({"llm.model_name": "a", "llm.response.model_name": "b"}, "b"),
+        ({"embedding.model_name": "e"}, "e"),
+        ({"reranker.model_name": "r"}, "r"),
+        ({"gen_ai.response.model": {"nested": 1}, "gen_ai.request.model": "q"}, "q"),
+    ],
+    "input_tokens": [
+        ({"gen_ai.usage.text.input_tokens": 5, "gen_ai.usage.image.input_tokens": 7}, 12),
+        ({"gen_ai.usage.input_tokens": 20, "gen_ai.usage.text.input_tokens": 5}, 20),
+        ({"gen_ai.usage.total_tokens": 30, "gen_ai.usage.output_tokens": 10}, 20),
+        ({"gen_ai.usage.input_tokens": 5, "gen_ai.usage.cache_read.input_tokens": 9}, 14),
+    ],
+    "output_tokens": [
+        ({"gen_ai.usage.audio.output_tokens": 3, "gen_ai.usage.text.output_tokens": 4}, 7),
+        # Gemini's convention, told by the total
+        (
+            {
+                "gen_ai.usage.input_tokens": 10,
+                "gen_ai.usage.output_tokens": 5,
+                "gen_ai.usage.reasoning.output_tokens": 4,
+                "gen_ai.usage.total_tokens": 19,
+            },
+            9,
+        ),
+    ],
+    "cache_read_tokens": [
+        ({"gen_ai.usage.text.cache_read.input_tokens": 2, "gen_ai.usage.audio.cache_read.input_tokens": 3}, 5),
+        ({"gen_ai.usage.details.cache_read_tokens": 4}, 4),
+        ({"gen_ai.usage.input_tokens.cached": 6}, 6),
+    ],
+    "cache_write_tokens": [
+        ({"gen_ai.usage.cache_write.input_tokens": 1, "gen_ai.usage.cache_creation.input_tokens": 2}, 1),
+        ({"gen_ai.usage.cache_write_input_tokens": 3}, 3),
+        ({"llm.token_count.prompt_details.cache_write": 4}, 4),
+    ],
+    "reasoning_tokens": [({"llm.usage.reasoning_tokens": 5}, 5), ({"gen_ai.usage.output_tokens.reasoning": 6}, 6)],
+    "cost_usd": [
+        ({"llm.cost.total": 0.5}, 0.5),
+        ({"gen_ai.cost.total_cost": 0.25, "gen_ai.usage.input_tokens": 1}, 0.25),
+        ({"litellm.cost.input": 0.25, "litellm.cost.output": 0.5}, 0.75),
+        # LiteLLM writes 0 where it knows no price
+        ({"gen_ai.cost.total_cost": 0.0, "gen_ai.usage.input_tokens": 1}, None),
+        ({"gen_ai.usage.cost": 0.0, "gen_ai.usage.input_tokens": 1}, 0.0),
+    ],
+    "ttft_ms": [
+        ({"gen_ai.response.time_to_first_chunk": 0.5}, 500.0),
+        ({"ai.response.msToFirstChunk": 120.5}, 120.5),
+    ],
+    "conversation_id": [({"traceloop.association.properties.session_id": "s"}, "s")],
+    "seed": [({"gen_ai.openai.request.seed": 3}, 3)],
+    "input": [
+        (
+            {"gen_ai.system_instructions": '[{"type": "text", "content": "be brief"}]', "gen_ai.input.messages": "[]"},
+            [{"role": "system", "parts": [{"type": "text", "content": "be brief"}]}],
+        ),
+        ({"gen_ai.tool.call.arguments": '{"a": 1}'}, {"a": 1}),
+        ({"tool.parameters": "{}", "input.value": "x"}, "x"),
+        ({"gen_ai.retrieval.query.text": "q"}, "q"),
+        ({"reranker.query": "q"}, "q"),
+        ({"embedding.embeddings.0.embedding.text": "t"}, [{"text": "t"}]),
+        ({"traceloop.entity.input": '{"inputs": 1}'}, {"inputs": 1}),
+        ({"llm.prompts.0.prompt.text": "p"}, [{"text": "p"}]),
+        ({"llm.input_messages.999999999.message.role": "user"}, [{"role": "user"}]),
+        ({"gen_ai.input.messages": '[{"role": "us'}, '[{"role": "us'),
+    ],
+    "output": [
+        ({"gen_ai.tool.call.result": "r"}, "r"),
+        ({"gen_ai.retrieval.documents": '[{"id": "d", "score": 0.5}]'}, [{"id": "d", "score": 0.5}]),
+        (
+            {"retrieval.documents.0.document.id": "d", "retrieval.documents.0.document.score": 0.5},
+            [{"id": "d", "score": 0.5}],
+        ),
+        ({"reranker.output_documents.3.document.content": "c"}, [{"content": "c"}]),
+        ({"llm.choices.0.completion.text": "c"}, [{"text": "c"}]),
+        ({"output.value": "__REDACTED__"}, None),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "attributes", "value"), [(column, *row) for column, rows in ROWS.items() for row in rows]
+)
+def test_each_row_of_the_table(column, attributes, value):
+    found = normalise(attributes).get(column)
+
+    assert found == value
+    assert type(found) is type(value)
 
 
 @pytest.mark.parametrize("value", [None, "", "many", -1, 1.5, math.nan, math.inf, True, [3], {"n": 3}, 2**63, "9" * 30])

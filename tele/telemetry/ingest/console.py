@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from tele.telemetry.ingest.record import (
@@ -21,25 +20,20 @@ from tele.telemetry.ingest.record import (
     each,
     event_record,
     hex_id,
-    instant,
     parent,
     required_id,
     shown,
     span_record,
     without_empty,
 )
+from tele.telemetry.ingest.times import time_ns
 
 __all__ = ["NAME", "read", "sniff"]
 
 NAME = "console"
 
 _KINDS = frozenset({"internal", "server", "client", "producer", "consumer"})
-_ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?\s*(Z|[+-]\d\d:?\d\d)?",
-    re.IGNORECASE | re.ASCII,
-)
 _STATE = re.compile(r"\{key=(.*?), value=(.*?)\}")
-_ZONE_LETTER = 1
 
 
 def sniff(document: object) -> bool:
@@ -76,8 +70,8 @@ def _rows(span: Mapping[str, Any], place: Place) -> Iterator[Record | Problem]:
             span_id=span_id,
             parent_id=_parent(span),
             name=span.get("name"),
-            start_ns=_time(span.get("start_time"), "start_time"),
-            end_ns=_time(span.get("end_time"), "end_time"),
+            start_ns=time_ns(span.get("start_time"), "start_time"),
+            end_ns=time_ns(span.get("end_time"), "end_time"),
             status=status,
             message=message,
             attributes=attributes,
@@ -98,7 +92,7 @@ def _rows(span: Mapping[str, Any], place: Place) -> Iterator[Record | Problem]:
 def _event(event: Mapping[str, Any], trace_id: str, span_id: str) -> Record:
     return event_record(
         name=event.get("name"),
-        start_ns=_time(event.get("timestamp"), "timestamp"),
+        start_ns=time_ns(event.get("timestamp"), "timestamp"),
         trace_id=trace_id,
         span_id=span_id,
         attributes=dict(_mapping(event.get("attributes"), "attributes")),
@@ -155,28 +149,6 @@ def _trace_state(state: object) -> str | None:
 def _flags(flags: object) -> int | None:
     value = flags.get("value") if isinstance(flags, Mapping) else flags
     return value if isinstance(value, int) else None
-
-
-def _time(value: object, what: str) -> int | None:
-    """Give an instant in nanoseconds from ISO 8601 text (UTC where it names no zone) or a number of nanoseconds."""
-    if not isinstance(value, str) or "-" not in value:
-        return instant(value, what)
-    match = _ISO.fullmatch(value.strip())
-    if match is None:
-        raise RecordError(f"{what} {shown(value)} is not a time")
-    *parts, fraction, zone = match.groups()
-    try:
-        seconds = int(datetime(*map(int, parts), tzinfo=UTC).timestamp())  # type: ignore[misc,arg-type]  # six parts
-    except ValueError as error:
-        raise RecordError(f"{what} {shown(value)} is not a time") from error
-    return (seconds - _offset_seconds(zone)) * 10**9 + int((fraction or "0").ljust(9, "0"))
-
-
-def _offset_seconds(zone: str | None) -> int:
-    if zone is None or len(zone) == _ZONE_LETTER:
-        return 0
-    seconds = int(zone[1:3]) * 3600 + int(zone[-2:]) * 60
-    return -seconds if zone[0] == "-" else seconds
 
 
 def _mapping(value: object, what: str) -> Mapping[str, Any]:

@@ -1,29 +1,26 @@
 """The JSON documents of a file: one, one for each line, or one after another.
 
-Lines are read one at a time, so a JSONL file of any size needs the memory of its longest line. What does not parse
-becomes a Problem and reading goes on with the next line that begins an object.
+Lines are read one at a time, so a JSONL file of any size needs the memory of its longest line; of one large document
+only its long lists are left in the file (`window`). What does not parse becomes a Problem; what is whole before it is
+kept, and reading goes on with the next line that begins an object.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tele.telemetry.ingest.detect import opened, unpacking_errors
+from tele.telemetry.ingest.opening import opened, unpacking_errors
 from tele.telemetry.ingest.record import Place, Problem
+from tele.telemetry.ingest.window import Long, Open, long_documents
 
-__all__ = ["Document", "documents"]
+__all__ = ["Document", "documents", "documents_of"]
 
-MAX_LINE_BYTES = 64 << 20
-"""A longer line is read together with the rest of the file, as one document."""
-MAX_DOCUMENT_BYTES = 1 << 30
-"""What does not come in lines is held in memory, up to this."""
-MAX_RESTARTS = 1000
-"""How often reading begins anew behind malformed JSON before a file is given up."""
-
-_DECODER = json.JSONDecoder()
+MAX_LINE_BYTES = 16 << 20
+"""A longer line is read as one large document."""
 
 
 class Document(NamedTuple):
@@ -35,26 +32,47 @@ class Document(NamedTuple):
 
 def documents(path: Path) -> Iterator[Document | Problem]:
     """Give the JSON documents of the file at `path`, gzip or plain; never raises for what the file holds."""
-    place = Place(str(path))
+    yield from documents_of(partial(opened, path), Place(str(path)))
+
+
+def documents_of(open_: Open, place: Place) -> Iterator[Document | Problem]:
+    """Give the JSON documents of what `open_` opens; a large one reads from there as long as it is in use."""
     try:
-        with opened(path) as stream:
-            yield from _documents(stream, place)
+        with open_() as stream:
+            head, number = _first_line(stream)
+            long = len(head) == MAX_LINE_BYTES and not head.endswith(b"\n")
+            first = place.problem("") if long else _parsed(head, place.at(f"line {number}"))
+            following, skipped = (b"", 0) if isinstance(first, Problem) else _first_line(stream)
+            if following and isinstance(first, Document):
+                yield first
+                yield from _lines(following, number + skipped, stream, place, open_)
+                return
+        if isinstance(first, Problem):
+            yield from _large(long_documents(open_), place)
+        else:
+            yield Document(place, first.value)
     except unpacking_errors as error:
         yield place.problem(f"cannot be read: {error or type(error).__name__}")
 
 
-def _documents(stream: IO[bytes], place: Place) -> Iterator[Document | Problem]:
-    head, number = _first_line(stream)
-    first = _parsed(head, place.at(f"line {number}"))
-    if isinstance(first, Problem):
-        yield from _whole(head + stream.read(MAX_DOCUMENT_BYTES), stream, place, number)
-        return
-    following, skipped = _first_line(stream)
-    if not following:
-        yield Document(place, first.value)
-        return
-    yield first
-    yield from _lines(following, number + skipped, stream, place)
+def _large(found: Iterator[Long], place: Place) -> Iterator[Document | Problem]:
+    """Place documents that do not come one for each line; a single one has no line of its own."""
+    held: Long | None = None
+    single = True
+    for each in found:
+        if held is not None:
+            single = False
+            yield from _placed(held, place, place.at(f"line {held.line}"))
+        held = each
+    if held is not None:
+        yield from _placed(held, place, place if single else place.at(f"line {held.line}"))
+
+
+def _placed(found: Long, file: Place, place: Place) -> Iterator[Document | Problem]:
+    if found.value is not None or found.broken is None:
+        yield Document(place, found.value)
+    if found.broken is not None:
+        yield file.at(found.broken.where).problem(str(found.broken))
 
 
 def _first_line(stream: IO[bytes]) -> tuple[bytes, int]:
@@ -67,8 +85,12 @@ def _first_line(stream: IO[bytes]) -> tuple[bytes, int]:
     return b"", number
 
 
-def _lines(line: bytes, number: int, stream: IO[bytes], place: Place) -> Iterator[Document | Problem]:
+def _lines(line: bytes, number: int, stream: IO[bytes], place: Place, open_: Open) -> Iterator[Document | Problem]:
     while line:
+        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+            start = stream.tell() - len(line)
+            yield from _large(long_documents(open_, start, number), place)
+            return
         yield _parsed(line, place.at(f"line {number}"))
         line, skipped = _first_line(stream)
         number += skipped
@@ -83,57 +105,3 @@ def _parsed(line: bytes, place: Place) -> Document | Problem:
         return place.problem(f"is not JSON: {error.msg} at column {error.colno}")
     except (RecursionError, ValueError) as error:  # nested too deeply, or a number of thousands of digits
         return place.problem(f"is not JSON that can be read: {error}")
-
-
-def _whole(data: bytes, stream: IO[bytes], place: Place, first_line: int) -> Iterator[Document | Problem]:
-    if stream.read(1):
-        yield place.problem(f"is one document above {MAX_DOCUMENT_BYTES >> 20} MiB; write one object for each line")
-        return
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        yield place.at(f"byte {error.start}").problem("is not UTF-8 text")
-        return
-    yield from _one_after_another(text, place, first_line)
-
-
-def _one_after_another(text: str, place: Place, line: int) -> Iterator[Document | Problem]:
-    at, counted, restarts = _skip(text, 0), 0, 0
-    single = True
-    while at < len(text):
-        line += text.count("\n", counted, at)
-        counted = at
-        try:
-            value, end = _DECODER.raw_decode(text, at)
-        except (ValueError, RecursionError) as error:
-            single = False
-            yield _unparsed(text, error, place, line, at)
-            restarts += 1
-            end = text.find("\n{", at + 1)
-            if end < 0 or restarts == MAX_RESTARTS:
-                return
-        else:
-            single = single and _skip(text, end) == len(text)
-            yield Document(place if single else place.at(f"line {line}"), value)
-        at = _skip(text, end)
-
-
-def _skip(text: str, at: int) -> int:
-    """Go on behind white space and the comma that a torn list leaves."""
-    while at < len(text) and text[at] in " \t\r\n,":
-        at += 1
-    return at
-
-
-def _unparsed(text: str, error: Exception, place: Place, line: int, at: int) -> Problem:
-    if not isinstance(error, json.JSONDecodeError):
-        return place.at(f"line {line}").problem(f"is not JSON that can be read: {error}")
-    here = line + text.count("\n", at, error.pos)
-    column = error.pos - text.rfind("\n", 0, error.pos)
-    cut = " (the file ends within a value: it is cut off)" if _ends_within(text, error) else ""
-    return place.at(f"line {here} column {column}").problem(f"is not JSON: {error.msg}{cut}")
-
-
-def _ends_within(text: str, error: json.JSONDecodeError) -> bool:
-    """Say whether the file was cut off: the parser stops at its end, or in a string that never ends."""
-    return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")

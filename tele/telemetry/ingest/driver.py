@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tele.errors import BadInput
 from tele.store.names import experiment_id
-from tele.telemetry.ingest import select as by_select
-from tele.telemetry.ingest.detect import Content, Reader, content, detect, reader_named, unpacking_errors
+from tele.telemetry.ingest.detect import readers_named
 from tele.telemetry.ingest.digests import Digests, digest
-from tele.telemetry.ingest.documents import documents
 from tele.telemetry.ingest.identity import stamped
 from tele.telemetry.ingest.record import Place, Problem, Record
+from tele.telemetry.ingest.sources import Format, Item, Source, Unknown, distinct, found
 
 __all__ = ["IngestReport", "ingest"]
 
@@ -28,8 +25,6 @@ TOLD_EVERY = 1000
 """Records after which progress is told."""
 MAX_PROBLEMS = 1000
 """Problems that a report names; all are counted."""
-MAX_UNRECOGNISED = 100
-"""Documents that may be of no known format before a file is given up."""
 
 Append = Callable[[Record], None]
 Known = Callable[[list[str]], set[str]]
@@ -76,8 +71,8 @@ def ingest(
     Raises BadInput also where a path does not exist, nothing could be read, or an option is wrong, and BadQuery where
     the SQL of `select` does not run.
     """
-    source = _Source(reader_named(format) if format else None, select)
-    files, repeated = _distinct(_found(paths))
+    source = Source(*(readers_named(format) if format else (None, None)), select)
+    files, repeated = distinct(found(paths))
     if strict:
         _refuse_problems(files, source)
     with Digests() as contents, Digests() as given:
@@ -88,137 +83,15 @@ def ingest(
     return run.report(repeated)
 
 
-# Which files
-
-
-def _found(paths: Iterable[str | Path]) -> Iterator[Path]:
-    for path in map(Path, paths):
-        if path.is_dir():
-            yield from _walked(path)
-        elif path.exists():
-            yield path
-        else:
-            raise BadInput(f"There is no file {path}.")
-
-
-def _walked(folder: Path) -> Iterator[Path]:
-    """Give the files of a folder in the order of their names; hidden ones are left out, linked folders not entered."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
-
-
-def _distinct(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
-    """Part files from those that repeat another's bytes: the same file twice is one file, with one set of rows."""
-    seen: set[bytes] = set()
-    files: list[Path] = []
-    repeated: list[str] = []
-    for path in paths:
-        digest = _digest(path)
-        if digest is not None and digest in seen:
-            repeated.append(str(path))
-            continue
-        if digest is not None:
-            seen.add(digest)
-        files.append(path)
-    return files, repeated
-
-
-def _digest(path: Path) -> bytes | None:
-    """SHA-256 of a file's bytes; None where it cannot be read (reading it will say why) or is empty."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest() if path.stat().st_size else None
-    except OSError:
-        return None
-
-
-# What a file holds
-
-
-@dataclass(frozen=True, slots=True)
-class _Unknown:
-    """The file is text of no known format."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Format:
-    """The file is of this format; stands before its records."""
-
-    name: str
-
-
-_Item = Record | Problem | _Unknown | _Format
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """How files are read: by a named format, by SQL, or by what they hold."""
-
-    reader: Reader | None
-    select: str | None
-
-    def items(self, path: Path) -> Iterator[_Item]:
-        """Give what a file holds; only BadInput and BadQuery of `select` are raised."""
-        place = Place(str(path))
-        try:
-            found = content(path)
-        except unpacking_errors as error:
-            yield place.problem(f"cannot be read: {error or type(error).__name__}")
-            return
-        if self.select is not None and found.kind not in {"empty", "binary"}:
-            yield _Format(by_select.NAME)
-            yield from by_select.rows(path, self.select, place)
-        elif found.kind == "json":
-            yield from self._documents(path)
-        else:
-            yield _not_json(found, place)
-
-    def _documents(self, path: Path) -> Iterator[_Item]:
-        reader = self.reader
-        if reader is not None:
-            yield _Format(reader.NAME)
-        strange: list[Problem] = []
-        for document in documents(path):
-            if isinstance(document, Problem):
-                yield document
-                continue
-            if reader is None and (reader := detect(document.value)) is not None:
-                yield _Format(reader.NAME)
-                yield from (_unlike(problem, reader) for problem in strange)
-            if reader is not None and reader.sniff(document.value):
-                yield from reader.read(document.value, document.place)
-            elif reader is not None:
-                yield _unlike(document.place.problem(""), reader)
-            else:
-                strange.append(document.place.problem(""))
-                if len(strange) == MAX_UNRECOGNISED:
-                    break
-        if reader is None and strange:
-            yield _Unknown()
-
-
-def _unlike(problem: Problem, reader: Reader) -> Problem:
-    return Problem(problem.file, problem.position, f"is not {reader.NAME}")
-
-
-def _not_json(found: Content, place: Place) -> Problem | _Unknown:
-    if found.kind == "empty":
-        return place.problem("the file is empty")
-    if found.kind == "binary":
-        return place.at(f"byte {found.binary_at}").problem("is binary, not text")
-    return _Unknown()
-
-
 # What becomes of it
 
 
-def _refuse_problems(files: Iterable[Path], source: _Source) -> None:
+def _refuse_problems(files: Iterable[Path], source: Source) -> None:
     for path in files:
         for item in source.items(path):
             if isinstance(item, Problem):
                 raise BadInput(f"{item}. Nothing was added; leave --strict out to take the rest.")
-            if isinstance(item, _Unknown):
+            if isinstance(item, Unknown):
                 raise BadInput(f"{_unknown_sentence(str(path))} Nothing was added.")
 
 
@@ -247,7 +120,7 @@ class _Run:
         self.problems: list[Problem] = []
         self.unknown: list[str] = []
 
-    def take(self, path: Path, items: Iterable[_Item]) -> None:
+    def take(self, path: Path, items: Iterable[Item]) -> None:
         """Append what is new of one file."""
         name = ""
         taken = size = 0
@@ -255,9 +128,9 @@ class _Run:
         for item in items:
             if isinstance(item, Problem):
                 self._problem(item)
-            elif isinstance(item, _Unknown):
+            elif isinstance(item, Unknown):
                 self.unknown.append(str(path))
-            elif isinstance(item, _Format):
+            elif isinstance(item, Format):
                 name = item.name
                 self.counts["files"] += 1
                 self.by_format[name] += 0

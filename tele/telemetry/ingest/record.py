@@ -9,16 +9,22 @@ OpenTelemetry's own fields that have no column stand in `attributes` under `otel
     otel.scope.{name,version,attributes,dropped_attributes_count,schema_url}
     otel.schema_url, otel.resource.*      of the resource
     otel.source                           `span_event` or `log`, of rows of kind `event`
-    tele.flags                            what is odd about the row: no_start, no_end, negative_duration, observed_time
+    tele.flags                            what is odd about the row: no_start, no_end, observed_time, negative_duration,
+                                          absurd_duration (above 30 days), duration_differs (the one that the source
+                                          states is not end less start), no_zone (taken as UTC), unknown_epoch
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tele.telemetry.ingest.span_events import said_by_events
 from tele.telemetry.normalise import normalise
 
 __all__ = [
@@ -29,6 +35,7 @@ __all__ = [
     "Span",
     "each",
     "event_record",
+    "foreign_id",
     "hex_id",
     "parent",
     "span_record",
@@ -43,6 +50,9 @@ SNIFFED = 10
 _INT64_MAX = 2**63 - 1
 _SHOWN = 60
 _HEX = re.compile("[0-9a-f]+")
+_URL_SAFE = str.maketrans("-_", "+/")
+_DAY_MS = 86_400_000
+_LONGEST_MS = 30 * _DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +126,42 @@ def shown(value: object) -> str:
 def hex_id(value: object, width: int, what: str) -> str | None:
     """Give an id as `width` lower-case hex digits, padded on the left; None for nothing.
 
-    Taken are hex text of any case, also with 0x before it, and integers. Raises RecordError for anything else.
+    Taken are hex text of any case, also with 0x before it, integers, and base64 of the whole id (as protobuf's own JSON
+    writes bytes). Raises RecordError for anything else.
     """
     if value is None or value == "":
         return None
     text = f"{value:x}" if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else value
     if isinstance(text, str):
-        text = text.strip().lower().removeprefix("0x")
-        if len(text) <= width and _HEX.fullmatch(text):
-            return text.zfill(width)
+        digits = text.strip().lower().removeprefix("0x")
+        if len(digits) <= width and _HEX.fullmatch(digits):
+            return digits.zfill(width)
+        if found := _from_base64(text.strip(), width):
+            return found
     raise RecordError(f"{what} {shown(value)} is not an id of {width} hex digits")
+
+
+def _from_base64(text: str, width: int) -> str | None:
+    """Read base64 with or without its padding, plain or URL-safe; None where it is no id of this width."""
+    bare = text.rstrip("=")
+    if len(bare) != (width * 2 + 2) // 3:  # four letters hold three bytes, six hex digits
+        return None
+    try:
+        data = base64.b64decode(bare.translate(_URL_SAFE) + "=" * (-len(bare) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return data.hex() if len(data) * 2 == width else None
+
+
+def foreign_id(value: object, width: int) -> str | None:
+    """Give an id that may be any text as hex digits: a UUID or hex of this width as it is, other text hashed."""
+    if value is None or value == "":
+        return None
+    text = str(value)
+    bare = text.lower().replace("-", "")
+    if len(bare) == width and _HEX.fullmatch(bare):
+        return bare
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:width]
 
 
 def required_id(value: object, width: int, what: str) -> str:
@@ -187,12 +223,14 @@ class Span:
     """Names and attributes of its span events: some emitters put tokens and errors there."""
     resource: dict[str, Any] = field(default_factory=dict)
     links: list[dict[str, Any]] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    """What else is odd about it, see `tele.flags` above."""
 
 
 def span_record(span: Span) -> Record:
     """Give the record of a span: columns by the normaliser, raw attributes beside them, oddities flagged."""
     failed = span.status == "error"
-    said = {**_said_by_events(span.events, failed), **span.attributes}
+    said = {**said_by_events(span.events, failed=failed), **span.attributes}
     message = _text(span.message)
     record: Record = {
         "kind": "span",
@@ -215,29 +253,20 @@ def span_record(span: Span) -> Record:
     return _with_attributes(record, span, _flags(span))
 
 
-def _said_by_events(events: Iterable[tuple[str, Mapping[str, Any]]], failed: bool) -> dict[str, Any]:
-    """Put what span events say beside the span's attributes, as `EVENT.KEY`, for the normaliser only.
-
-    An exception event keeps its own keys, and only of a failed span: others have handled theirs.
-    """
-    said: dict[str, Any] = {}
-    for name, attributes in events:
-        if name != "exception":
-            said.update({f"{name}.{key}": value for key, value in attributes.items()})
-        elif failed:
-            said.update(attributes)
-    return said
-
-
 def _flags(span: Span) -> list[str]:
-    flags = []
-    if span.start_ns is None:
-        flags.append("no_start")
-    if span.end_ns is None:
+    start, end = span.start_ns, span.end_ns
+    flags = ["no_start"] if start is None else []
+    if end is None:
         flags.append("no_end")
-    if span.start_ns is not None and span.end_ns is not None and span.end_ns < span.start_ns:
+    lasted = None if start is None or end is None else (end - start) / 1e6
+    stated = lasted if span.duration_ms is None else span.duration_ms
+    if stated is not None and stated < 0:
         flags.append("negative_duration")
-    return flags
+    if stated is not None and stated > _LONGEST_MS:
+        flags.append("absurd_duration")
+    if lasted is not None and stated is not None and abs(stated - lasted) > max(1.0, abs(lasted) / 100):
+        flags.append("duration_differs")
+    return [*flags, *span.flags]
 
 
 def _with_attributes(record: Record, span: Span, flags: list[str]) -> Record:

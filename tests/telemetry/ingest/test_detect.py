@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from tele.errors import BadInput
-from tele.telemetry.ingest.detect import HEAD_BYTES, Content, content, reader_named
+from tele.telemetry.ingest.detect import HEAD_BYTES, Content, content, readers_named
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_content_is_told_by_the_first_bytes(tmp_path, data, found):
 
 def test_an_unknown_format_is_refused_with_the_nearest_name():
     with pytest.raises(BadInput, match=r"No format 'jager'. Did you mean jaeger\?"):
-        reader_named("jager")
+        readers_named("jager")

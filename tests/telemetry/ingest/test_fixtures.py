@@ -180,11 +180,11 @@ def test_any_agents_cost_is_the_sum_of_its_halves(fixtures, name):
 def test_a_mixed_folder_is_read_and_the_rest_is_named(fixtures):
     report, rows = read(fixtures)
 
-    assert report.by_format.keys() == {"otlp", "jaeger", "zipkin", "console"}
-    assert report.files == len(CASES)
+    assert report.by_format.keys() == {"otlp", "jaeger", "zipkin", "console", "langfuse", "inspect"}
+    assert report.files == len(CASES) + len([*(fixtures / "langfuse").iterdir()]) + len([*fixtures.rglob("*.eval")]) + 3
     assert report.records_read == len(rows)
     assert str(fixtures / "PROVENANCE.json") in report.unknown
-    assert {Path(p.file).suffix for p in report.problems} == {".eval"}
+    assert report.problems == ()
 
 
 PROVIDERS = ["anyscale_70b", "bedrock_70b", "groq_70b", "lepton_7b", "perplexity_70b", "replicate_70b"]
