@@ -18,8 +18,9 @@ def with_ids(records: Iterable[Record], experiment_id: str) -> Iterator[Record]:
     """Give each record with an `event_id`, and each span with ids of trace and span, made from its content.
 
     The event id is the first 32 hex digits of the SHA-256 of the experiment's id, the record as canonical JSON and the
-    number of the occurrence among equal records: equal rows stay distinct, and their order does not matter. Ids that
-    the record has stand. A span without a trace becomes a trace of its own.
+    number of the occurrence among equal records: equal rows stay distinct, and their order does not matter. A span that
+    bears ids of its own is one, however often it is told in the same words; its events are not told apart from others
+    that are alike, and stay. Ids that the record has stand. A span without a trace becomes a trace of its own.
     """
     seen: dict[bytes, int] = {}
     for record in records:
@@ -42,8 +43,11 @@ def _event_id(record: Record, experiment_id: str, seen: dict[bytes, int]) -> str
     text = _canonical(record)
     content = hashlib.sha256(f"{experiment_id}\n{text}".encode("utf-8", "surrogatepass"))
     key = content.digest()[:16]
-    occurrence = seen.get(key, 0)
-    seen[key] = occurrence + 1
+    # A span by its own ids is one span: told again word for word, it was delivered twice.
+    own = record.get("kind") == "span" and record.get("trace_id") and record.get("span_id")
+    occurrence = 0 if own else seen.get(key, 0)
+    if not own:
+        seen[key] = occurrence + 1
     content.update(b"\n%d" % occurrence)
     return content.hexdigest()[:32]
 
