@@ -1,16 +1,26 @@
-"""Values as models write them: confidences (`.85`, `85 %`, `0.9/1.0`) and lists (`a, b (c, d); e`)."""
+"""Values as models write them: confidences (`.85`, `85 %`, `0.9/1.0`, `8 out of 10`) and lists (`a, b (c, d); e`)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["Confidence", "confidence", "items"]
+__all__ = ["Confidence", "bare", "confidence", "items"]
 
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(%|/\s*(\d+(?:\.\d+)?))?")
-_BULLET = re.compile(r"^(?:[-*•]|\d{1,3}[.)])\s+")
-_ITEM = re.compile(r"</?(?:alternative|item|li|option)\b[^<>]*>", re.IGNORECASE)
-_OPEN, _CLOSE = "([{", ")]}"
+_NUMBER = re.compile(
+    r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(%|(?:/|out\s+of)\s*(\d+(?:\.\d+)?))?", re.IGNORECASE
+)
+_SIGNS = str.maketrans("\u066a\uff05\u066b\uff0e\uff0c\u2212\uff0d\uff0f", "%%...--/")
+_COMMA = re.compile(r"(\d),(?=\d)")
+_BULLET = re.compile(r"(?:[-*•·–]|\d{1,3}[.)])\s+")
+_MARKS = "-*•·–0123456789"
+_ITEM = re.compile(r"</?(?:alternative|item|li|option)(?=[\s/>])[^<>]*+>", re.IGNORECASE)
+_LIST = re.compile(r"</?(?:ul|ol|list)\s*>", re.IGNORECASE)
+_COMMAS = re.compile(r"[,;，；、،؛]")
+_BRACKET = re.compile(r"[(\[{（［｛「『【《]")
+_STOPS = re.compile(r"[,;，；、،؛()\[\]{}（）［］｛｝「」『』【】《》]")
+_OPEN, _CLOSE = "([{（［｛「『【《", ")]}）］｝」』】》"
 _ALL = 100
 
 
@@ -25,7 +35,7 @@ def confidence(text: str | None) -> Confidence:
     """Return the confidence that `text` states. Numbers from 2 to 100 are taken as per cent; other text is None."""
     if text is None:
         return Confidence(None)
-    match = _NUMBER.match(text)
+    match = _NUMBER.match(_written(text[:200]))
     if match is None:
         return Confidence(None, f"{text[:40]!r} is no number")
     number, of = float(match.group(1)), match.group(3)
@@ -40,25 +50,47 @@ def confidence(text: str | None) -> Confidence:
     return Confidence(value, doubt)
 
 
-def items(text: str | None) -> tuple[str, ...]:
-    """Return the entries of a list: one for each item tag or line, else between `,` and `;` outside brackets."""
+def _written(text: str) -> str:
+    """Return a number as Python writes it: signs of other scripts, and the comma that many have for a point."""
+    return _COMMA.sub(r"\1.", text.translate(_SIGNS)) if not text.isascii() or "," in text else text
+
+
+def items(text: str | None, read: Callable[[str], str] = str.strip, *, tags: bool = True) -> tuple[str, ...]:
+    """Return the entries of a list: one for each item tag or line, else between commas and semicolons outside brackets.
+
+    `read` makes plain text of what stands between tags; without `tags`, there are none.
+    """
     if text is None:
         return ()
-    text = _ITEM.sub("\n", text)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    parts = lines if len(lines) > 1 else [part for line in lines for part in _split(line)]
-    return tuple(item for part in parts if (item := _BULLET.sub("", part.strip()).rstrip(",;").strip()))
+    if tags and "<" in text and _ITEM.search(text):
+        parts = [read(part) for part in _ITEM.split(_LIST.sub("", text))]
+    else:
+        lines = [line for line in read(text).splitlines() if line and not line.isspace()]
+        parts = lines if len(lines) > 1 else [part for line in lines for part in _split(line)]
+    return tuple(item for part in parts if (item := bare(part)))
+
+
+def bare(part: str) -> str:
+    """Return an entry without the mark before it and the stop behind it."""
+    part = part.strip()
+    if part and part[0] in _MARKS and (match := _BULLET.match(part)):
+        part = part[match.end() :]
+    return part.rstrip(",;").strip() if part and part[-1] in ",;" else part
 
 
 def _split(line: str) -> list[str]:
     """Return the parts of a line between commas and semicolons that stand in no bracket."""
-    parts, start, depth = [], 0, 0
-    for at, char in enumerate(line):
-        if char in _OPEN:
+    if not _BRACKET.search(line):
+        return _COMMAS.split(line)
+    parts: list[str] = []
+    start = depth = 0
+    for match in _STOPS.finditer(line):
+        mark = match[0]
+        if mark in _OPEN:
             depth += 1
-        elif char in _CLOSE:
+        elif mark in _CLOSE:
             depth = max(0, depth - 1)
-        elif char in ",;" and depth == 0:
-            parts.append(line[start:at])
-            start = at + 1
+        elif depth == 0:
+            parts.append(line[start : match.start()])
+            start = match.end()
     return [*parts, line[start:]]
