@@ -14,19 +14,23 @@ from pathlib import Path
 from benchmarks import (
     bridge,
     collector,
+    comparing,
     decorators,
     large,
     memory,
     neighbours,
+    parsing,
     normaliser,
     onedocument,
     question,
+    reasoning,
     scale,
     sealing,
     shapes,
     smallfiles,
     spans,
     startup,
+    statistics,
 )
 from benchmarks.measure import QUICK, Row, Settings, Table
 from benchmarks.report import machine, print_rows, print_table, write_results
@@ -37,6 +41,7 @@ TOPICS: dict[str, Callable[[Settings], list[Row] | list[Row | Table]]] = {
     "bridge": bridge.rows,
     "sealing": sealing.rows,
     "question": question.rows,
+    "reasoning": reasoning.rows,
     "large": large.rows,
     "smallfiles": smallfiles.rows,
     "neighbours": neighbours.rows,
@@ -47,6 +52,9 @@ TOPICS: dict[str, Callable[[Settings], list[Row] | list[Row | Table]]] = {
     "onedocument": onedocument.rows,
     "normaliser": normaliser.rows,
     "collector": collector.rows,
+    "comparing": comparing.rows,
+    "parsing": parsing.rows,
+    "statistics": statistics.rows,
 }
 RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -69,7 +69,7 @@ def test_the_python_of_a_page_runs_in_order_and_prints_what_it_says(page, tmp_pa
     """A block may say `python needs=NAME,NAME`: it is left out where such a library is not installed."""
     script, printed = [], []
     found = re.findall(
-        r"^```python(?: needs=([\w,]+))?\n(.*?)^```\n(?:\n```\n(.*?)^```)?",
+        r"^```python(?: needs=([\w,]+))?\n(.*?)^```\n(?:\n*```\n(.*?)^```)?",
         (ROOT / page).read_text(),
         re.MULTILINE | re.DOTALL,
     )
