@@ -69,7 +69,25 @@ Events of known names, what they carry, and the other names by which they go; li
     return head + table() + "\n"
 
 
+def aggregations() -> str:
+    """The named aggregations, with their SQL."""
+    from tele.analysis.aggregations import AGGREGATIONS
+    from tele.analysis.aggregations.catalogue import table
+
+    head = """# Named aggregations
+
+Each figure of `tele analyze` comes from one of these questions to the log. What stands in braces is filled in:
+`{requests}` is a relation with its condition, `{keys}` the columns to group by, `{by}` their names. `tele analyze
+EXPERIMENT --detail all --sql` prints them as they run. Columns that end in `_ns` are nanoseconds since the epoch, in
+`_ms` milliseconds, in `_usd` US dollars.
+
+"""
+    parts = [f"## {each.name}\n\n```sql\n{each.sql.strip()}\n```\n" for each in AGGREGATIONS.values()]
+    return head + table() + "\n\n" + "\n".join(parts)
+
+
 PAGES = {
+    "aggregations.md": aggregations,
     "events.md": events,
     "columns.md": columns,
     "views.md": views,

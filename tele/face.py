@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tele.store.reader import MEMORY_LIMIT, Store, open_store
 
 if TYPE_CHECKING:
     from tele.analysis import Analysis
+    from tele.analysis.comparisons import Comparisons
 
-__all__ = ["analyze", "open", "page_path", "view"]
+__all__ = ["analyze", "compare", "open", "page_path", "view"]
 
 Location = str | os.PathLike[str]
+_COMPARED = ("better", "margins", "correction", "failures", "alpha", "power", "sequential")
+"""What `analyze` passes on to a comparison."""
 
 
 def open(  # noqa: A001  # `tele.open` is the name that users expect
@@ -30,17 +33,75 @@ def open(  # noqa: A001  # `tele.open` is the name that users expect
 
 
 def analyze(
-    experiment: str, *, by: Sequence[str] = (), on: str | None = None, store: Location | None = None
+    experiment: str,
+    *,
+    by: Sequence[str] = (),
+    on: str | None = None,
+    baseline: str | None = None,
+    metrics: Sequence[str] = (),
+    fail_if: Sequence[str] = (),
+    store: Location | None = None,
+    **asked: Any,
 ) -> Analysis:
     """Summarize an experiment as `tele analyze` does; durations in milliseconds, cost in US dollars.
 
     `by` are columns or attributes to group by (default `condition`); `on` is `llm`, `root`, `all` or a span's name.
+    With `baseline` every other group is compared with it, in `metrics` or all; `better`, `margins`, `correction`,
+    `failures`, `alpha` and `sequential` are as for `tele.compare`. `fail_if` are conditions whose `checks` say whether
+    they hold. Other keywords are those of `tele.analysis.analyze`.
     Raises UnknownExperiment, BadInput, or what `tele.open` raises.
     """
     from tele.analysis import analyze as run
 
+    options = None
+    settings = {name: asked.pop(name) for name in _COMPARED if name in asked}
+    if baseline is not None or metrics or settings:
+        from tele.analysis.compare import Options
+
+        options = Options(metrics=tuple(metrics), **settings)
     with open_store(None if store is None else Path(store), experiment=experiment) as reader:
-        return run(reader, experiment, by=by, on=on)
+        return run(reader, experiment, by=by, on=on, baseline=baseline, options=options, fail_if=fail_if, **asked)
+
+
+def compare(
+    a: str,
+    b: str,
+    *,
+    experiment: str | None = None,
+    metrics: Sequence[str] = (),
+    on: str | None = None,
+    better: Mapping[str, str] | None = None,
+    margins: Mapping[str, float] | None = None,
+    correction: str | None = None,
+    failures: str = "exclude",
+    alpha: float = 0.05,
+    sequential: bool = False,
+    store: Location | None = None,
+) -> Comparisons:
+    """Compare `b` with the baseline `a`, as `tele compare` does: two conditions, two runs or two experiments.
+
+    Sides are paired by `item_id` where the ids match, replicates averaged first; differences are `b` less `a`.
+    `metrics` are `latency` (ms), `cost` (US dollars), `tokens`, `success`, `ttft`, `latency.p99`, or names of recorded
+    ones; all where none is named. `better` says `higher` or `lower` by metric, `margins` how small a difference does
+    not matter. `correction` is `holm` (default for what is named or declared), `bh` (for the rest), `bonferroni`,
+    `max-t` or `none`; `failures` is `exclude` or `as-worst`; `sequential` holds however often a growing run is looked
+    at. Raises UnknownTarget, BadInput with the candidates where a name can mean several things, or what `tele.open`
+    raises.
+    """
+    from tele.analysis.compare import Options
+    from tele.analysis.compare import compare as run
+
+    options = Options(
+        metrics=tuple(metrics),
+        better=better or {},
+        margins=margins or {},
+        correction=correction,
+        failures=failures,
+        alpha=alpha,
+        sequential=sequential,
+    )
+    with open(store) as reader:
+        return run(reader, a, b, experiment=experiment, on=on, options=options)
 
 
 def view(target: str, output: Location | None = None, *, store: Location | None = None) -> Path:

@@ -20,7 +20,7 @@ def chosen(reader: Reader, seen: Census) -> Chosen | None:
         return None
     said = reader.rows(
         f"""SELECT arg_max(attributes->'$."metrics_config"', (start_ns, seq)) FROM events
-        WHERE {seen.scope.where} AND kind = 'event' AND name = '{CONFIGURED}'""",
+        WHERE {seen.scope.whole} AND kind = 'event' AND name = '{CONFIGURED}'""",
         seen.scope.params,
     )[0][0]
     config = orjson.loads(said) if said else {}

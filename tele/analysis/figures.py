@@ -6,8 +6,14 @@ A figure that nobody stated is None, never 0: no known cost is no free call.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from tele.analysis.comparisons import Check, Comparison, Comparisons
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = [
     "PERCENTILES",
@@ -88,7 +94,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class ModelCost:
-    """Cost of one model, in US dollars."""
+    """Cost of one model, provider or operation, in US dollars."""
 
     total: float | None
     count: int
@@ -106,6 +112,10 @@ class Cost:
     cost_per_1k_requests: float | None
     cost_per_1m_requests: float | None
     by_model: Mapping[str, ModelCost]
+    cost_per_success: float | None = None
+    """All that is known to have been spent, failures included, for each request that succeeded."""
+    by_provider: Mapping[str, ModelCost] = field(default_factory=dict)
+    by_operation: Mapping[str, ModelCost] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +136,10 @@ class Reliability:
     sla_9999: bool | None
     errors: Mapping[str, int]
     """Number of failed requests by type of error."""
+    success_rate_bounds: tuple[float, float] | None = None
+    """Clopper and Pearson's, 95 %: for a gate, which has to hold whatever the rate is."""
+    service_levels: Mapping[str, str] = field(default_factory=dict)
+    """Whether .99, .999 and .9999 are `met`, `missed` or `undecided`: on which side of them those bounds lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,21 +236,53 @@ class Analysis:
     """What the runs ask to be shown, where one does."""
     custom: tuple[CustomMetric, ...] | None = None
     """The metrics that they name."""
+    detail: Mapping[str, tuple[Any, ...]] | None = None
+    """Deeper sections by name, where they were asked for; each has an entry for each group."""
+    significance: Comparisons | None = None
+    """Comparisons between groups, where a baseline or a declared hypothesis asks for them."""
+    checks: tuple[Check, ...] = ()
+    """Declared guardrails, and the conditions that the call asks about."""
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Every comparison with the baseline, and with what was declared."""
+        return () if self.significance is None else self.significance.comparisons
 
     def to_dict(self) -> dict[str, Any]:
         """Return the analysis as plain JSON values; `sampling_rate` stands there only where it is below 1."""
         plain: dict[str, Any] = _plain(asdict(self))
         if self.sampling_rate >= 1:
             del plain["sampling_rate"]
-        for part in ("ensembles", "reasoning", "metrics_config", "custom"):
+        for part in ("ensembles", "reasoning", "metrics_config", "custom", "detail"):
             if plain[part] is None:
                 del plain[part]
-        plain["comparisons"] = []
+        del plain["significance"], plain["checks"]
+        plain["comparisons"] = [one.to_dict() for one in self.comparisons]
+        if self.significance is not None:
+            plain |= self.significance.beside()
+        if self.checks:
+            plain["checks"] = [one.to_dict() for one in self.checks]
         return plain
+
+    def frame(self, section: str | None = None) -> pl.LazyFrame:
+        """Return the groups, or the entries of a section, as a polars LazyFrame: columns such as `latency.p99`.
+
+        Raises BadInput where polars is missing or there is no such section.
+        """
+        from tele.analysis.frames import frame
+
+        return frame(self.to_dict(), section)
+
+    def _repr_html_(self) -> str:
+        from tele.analysis.html import html
+
+        return html(self)
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` with its tuples as lists, as JSON would have it."""
+    """Return `value` with its tuples as lists, as JSON would have it; what is not finite is an open bound, None."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -4,18 +4,50 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tele.analysis.aggregations import Reader, ask
+from tele.analysis.aggregations.requests import OUTCOMES, RANKED
 from tele.analysis.figures import PERCENTILES, Cost, Excluded, Group, Interval, Latency, ModelCost, Reliability, Tokens
-from tele.analysis.intervals import quantile_ranks, wilson
-from tele.analysis.scope import Reader, Requests
+from tele.analysis.intervals import clopper_pearson, quantile_ranks, wilson
+from tele.analysis.scope import Requests
 
-__all__ = ["measure"]
+__all__ = ["TIMED", "Key", "Keys", "Ranked", "in_order", "measure", "ranked", "ranks_of"]
 
-_TIMED = "success IS NOT FALSE AND duration_ms IS NOT NULL"
+TIMED = "success IS NOT FALSE AND duration_ms IS NOT NULL"
+"""SQL: a request that latency is of."""
 Key = tuple[Any, ...]
+SERVICE_LEVELS = {"99": 100, "999": 1_000, "9999": 10_000}
+"""Service levels by their digits: one request in so many may fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The columns of groups (SQL), as the parts of an aggregation need them."""
+
+    columns: Sequence[str]
+
+    @property
+    def select(self) -> str:
+        """What selects them, under the names k0, k1, ..."""
+        return "".join(f"{column} AS k{i}, " for i, column in enumerate(self.columns))
+
+    @property
+    def by(self) -> str:
+        """Their names, each with a comma behind it."""
+        return "".join(f"k{i}, " for i in range(len(self.columns)))
+
+    @property
+    def group(self) -> str:
+        """GROUP BY, where there is something to group by."""
+        return f"\nGROUP BY {self.by.rstrip(', ')}" if self.columns else ""
+
+    @property
+    def within(self) -> str:
+        """PARTITION BY of a window, likewise."""
+        return f"PARTITION BY {self.by.rstrip(', ')} " if self.columns else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +55,8 @@ class _Cell:
     """Requests of one group that share model, kind of error and outcome."""
 
     model: str | None
+    provider: str | None
+    operation: str | None
     error_type: str | None
     success: bool | None
     open: bool
@@ -40,19 +74,28 @@ class _Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class _Durations:
-    """The durations of one group: moments, and the values at the ranks that were asked for."""
+class Ranked:
+    """One value of a group's requests: moments, and the values at the ranks that were asked for."""
 
     mean: float
     std_dev: float | None
+    n: int
     at: dict[int, float]
+
+    def percentile(self, q: float) -> float:
+        """Return quantile `q` by linear interpolation between ranks (R type 7), as numpy does it."""
+        return _percentile(self.at, self.n, q)
+
+    def interval(self, q: float) -> Interval:
+        """Return the order-statistic interval of quantile `q`, 95 %; None on a side where there are too few values."""
+        return _interval(self.at, self.n, q)
 
 
 def measure(reader: Reader, requests: Requests, names: Sequence[str], columns: Sequence[str]) -> tuple[Group, ...]:
     """Return the figures of `requests`, a group for each value of `columns` (SQL, named `names`), by key."""
     cells = _cells(reader, requests, columns)
     counts = {key: _timed(group) for key, group in cells.items()}
-    durations = _durations(reader, requests, columns, {n for n in counts.values() if n})
+    durations = ranked(reader, requests, columns, {n: ranks_of(n) for n in counts.values() if n})
     return tuple(
         Group(
             key=dict(zip(names, key, strict=True)),
@@ -61,55 +104,60 @@ def measure(reader: Reader, requests: Requests, names: Sequence[str], columns: S
             reliability=_reliability(cells[key]),
             tokens=_tokens(cells[key]),
         )
-        for key in sorted(cells, key=lambda key: [(value is None, str(type(value)), value) for value in key])
+        for key in in_order(cells)
     )
+
+
+def in_order(keys: Iterable[Key]) -> list[Key]:
+    """Return the keys of groups in the order in which they are shown: what has none last."""
+    return sorted(keys, key=lambda key: [(value is None, str(type(value)), value) for value in key])
 
 
 def _cells(reader: Reader, requests: Requests, columns: Sequence[str]) -> dict[Key, list[_Cell]]:
-    rows = reader.rows(
-        f"""SELECT {"".join(f"{column} AS k{i}, " for i, column in enumerate(columns))}
-            model AS m, error_type AS e, success AS s, status IS NOT DISTINCT FROM 'open' AS o,
-            count(*), count(duration_ms),
-            count(cost_usd), count(*) FILTER ({requests.unpriced}), fsum(cost_usd),
-            count(coalesce(input_tokens, output_tokens)),
-            sum(input_tokens)::BIGINT, sum(output_tokens)::BIGINT,
-            sum(cache_read_tokens)::BIGINT, sum(cache_write_tokens)::BIGINT, sum(reasoning_tokens)::BIGINT
-        FROM {requests.source}
-        GROUP BY {"".join(f"k{i}, " for i in range(len(columns)))} m, e, s, o""",
-        requests.params,
-    )
+    keyed = Keys(columns)
+    parts = {"requests": requests.source, "unpriced": requests.unpriced, "keys": keyed.select, "by": keyed.by}
     cells: dict[Key, list[_Cell]] = defaultdict(list)
-    for row in rows:
+    for row in ask(reader, OUTCOMES, requests.params, **parts):
         cells[row[: len(columns)]].append(_Cell(*row[len(columns) :]))
     return cells
 
 
-def _durations(reader: Reader, requests: Requests, columns: Sequence[str], sizes: set[int]) -> dict[Key, _Durations]:
-    """Return the moments of each group and its values at the ranks that its size asks for."""
-    if not sizes:
+def ranked(
+    reader: Reader,
+    requests: Requests,
+    columns: Sequence[str],
+    ranks: Mapping[int, Sequence[int]],
+    *,
+    value: str = "duration_ms",
+    condition: str = TIMED,
+) -> dict[Key, Ranked]:
+    """Return the moments of `value` (SQL) in each group and its values at the ranks that the group's size asks for."""
+    if not ranks:
         return {}
-    ranks = {n: _ranks(n) for n in sizes}
-    keys = "".join(f"k{i}, " for i in range(len(columns)))
-    rows = reader.rows(
-        f"""WITH asked(n, ranks) AS (VALUES {", ".join(f"({n}, {ranks[n]})" for n in sorted(sizes))}),
-        ordered AS (
-            SELECT {"".join(f"{column} AS k{i}, " for i, column in enumerate(columns))}
-                list_sort(list(duration_ms)) AS v, favg(duration_ms) AS mean, stddev_samp(duration_ms) AS std_dev
-            FROM {requests.source} AND {_TIMED}
-            {f"GROUP BY {keys.rstrip(', ')}" if columns else ""})
-        SELECT {keys} mean, std_dev, n, list_select(v, ranks)
-        FROM ordered JOIN asked ON len(v) = n""",
+    keyed = Keys(columns)
+    rows = ask(
+        reader,
+        RANKED,
         requests.params,
+        requests=requests.source,
+        keys=keyed.select,
+        by=keyed.by,
+        group=keyed.group,
+        value=value,
+        condition=condition,
+        ranks=", ".join(f"({n}, {list(ranks[n])})" for n in sorted(ranks)),
     )
     cut = len(columns)
     return {
-        row[:cut]: _Durations(row[cut], row[cut + 1], dict(zip(ranks[row[cut + 2]], row[cut + 3], strict=True)))
+        row[:cut]: Ranked(
+            row[cut], row[cut + 1], row[cut + 2], dict(zip(ranks[row[cut + 2]], row[cut + 3], strict=True))
+        )
         for row in rows
     }
 
 
-def _ranks(n: int) -> list[int]:
-    """Return every rank that the figures of `n` durations need, counted from 1."""
+def ranks_of(n: int) -> list[int]:
+    """Return every rank that the percentiles of `n` values and their intervals need, counted from 1."""
     wanted: set[int | None] = {1, n}
     for q in PERCENTILES.values():
         low = math.floor((n - 1) * q) + 1
@@ -130,7 +178,7 @@ def _timed(cells: list[_Cell]) -> int:
     return sum(cell.timed for cell in cells if cell.success is not False)
 
 
-def _latency(cells: list[_Cell], durations: _Durations | None) -> Latency:
+def _latency(cells: list[_Cell], durations: Ranked | None) -> Latency:
     n = _timed(cells)
     failed = sum(cell.requests for cell in cells if cell.success is False)
     untimed = [cell for cell in cells if cell.success is not False]
@@ -164,11 +212,8 @@ def _interval(at: dict[int, float], n: int, q: float) -> Interval:
 
 def _cost(cells: list[_Cell]) -> Cost:
     total, count, unpriced = _priced(cells)
-    by_model: dict[str, list[_Cell]] = defaultdict(list)
-    for cell in cells:
-        if cell.model is not None:
-            by_model[cell.model].append(cell)
     mean = None if total is None else total / count
+    good = sum(cell.requests for cell in cells if cell.success is True)
     return Cost(
         total=total,
         count=count,
@@ -176,8 +221,20 @@ def _cost(cells: list[_Cell]) -> Cost:
         mean_per_request=mean,
         cost_per_1k_requests=None if mean is None else mean * 1e3,
         cost_per_1m_requests=None if mean is None else mean * 1e6,
-        by_model={model: ModelCost(*_priced(by_model[model])) for model in sorted(by_model)},
+        by_model=_split(cells, lambda cell: cell.model),
+        cost_per_success=None if total is None or not good else total / good,
+        by_provider=_split(cells, lambda cell: cell.provider),
+        by_operation=_split(cells, lambda cell: cell.operation),
     )
+
+
+def _split(cells: list[_Cell], of: Callable[[_Cell], str | None]) -> dict[str, ModelCost]:
+    """Return the cost by what the cells name, by that name."""
+    found: dict[str, list[_Cell]] = defaultdict(list)
+    for cell in cells:
+        if (name := of(cell)) is not None:
+            found[name].append(cell)
+    return {name: ModelCost(*_priced(found[name])) for name in sorted(found)}
 
 
 def _priced(cells: list[_Cell]) -> tuple[float | None, int, int]:
@@ -211,12 +268,20 @@ def _reliability(cells: list[_Cell]) -> Reliability:
         sla_999=_reaches(good, known, 1_000),
         sla_9999=_reaches(good, known, 10_000),
         errors=dict(sorted(errors.items(), key=lambda item: (-item[1], item[0]))),
+        success_rate_bounds=(bounds := clopper_pearson(good, known)),
+        service_levels={name: _level(bounds, one_in) for name, one_in in SERVICE_LEVELS.items()} if bounds else {},
     )
 
 
 def _reaches(good: int, known: int, one_in: int) -> bool | None:
     """Return whether at most one request in `one_in` failed; in integers, so that 99 of 100 is 99 %."""
     return (known - good) * one_in <= known if known else None
+
+
+def _level(bounds: tuple[float, float], one_in: int) -> str:
+    """Return on which side of a service level the bounds of a rate lie."""
+    level = 1 - 1 / one_in
+    return "met" if bounds[0] >= level else "missed" if bounds[1] < level else "undecided"
 
 
 def _tokens(cells: list[_Cell]) -> Tokens:

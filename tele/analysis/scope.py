@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Any, Protocol
+from typing import Any
 
+from tele.analysis.aggregations import CENSUS, COUNTED, Reader, ask
 from tele.analysis.figures import Runs, Summary, TimeRange
 from tele.errors import BadInput, UnknownExperiment
 from tele.store.columns import BY_NAME
@@ -21,27 +22,32 @@ _PRUNED, _REPLACED = "tele.experiment.pruned", "tele.experiment.replaced"
 _PLAIN_TYPES = frozenset({"VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN"})
 
 
-class Reader(Protocol):
-    """What the analysis needs of a store that is open for reading."""
-
-    def rows(self, query: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Return all rows of one query."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The rows of one experiment, less the runs that are archived or superseded."""
 
     experiment: str
     left_out: tuple[str, ...] = ()
+    only: str = ""
+    """SQL that holds for the rows that are asked for, of columns of `events`; empty where all are."""
 
     @property
     def where(self) -> str:
         """SQL condition; its parameters are `params`."""
+        return f"{self.whole} AND {self.only}" if self.only else self.whole
+
+    @property
+    def whole(self) -> str:
+        """The same with nothing left out for being not asked for: what runs say of themselves is always read."""
         return (
             "experiment = $1 AND NOT coalesce(list_contains($2, run_id), FALSE)" if self.left_out else "experiment = $1"
         )
+
+    @property
+    def told(self) -> str:
+        """The same as `where` for views that show an event's identity and not its columns."""
+        picked = f"event_id IN (SELECT event_id FROM events WHERE {self.where})"
+        return f"{self.whole} AND {picked}" if self.only else self.whole
 
     @property
     def params(self) -> list[object]:
@@ -65,6 +71,11 @@ class Census:
     tokens: str | None
     """The column, or SQL, that is known wherever a span counts tokens; None where fewer than two do."""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the spans and events."""
+        return self.event_names | frozenset(self.span_names)
+
 
 @dataclass(frozen=True, slots=True)
 class Requests:
@@ -77,32 +88,41 @@ class Requests:
     """SQL: a request that has a price which is not known; a span that counts no tokens has none to know."""
 
 
-def census(reader: Reader, experiment: str) -> Census:
-    """Return what experiment `experiment` (its name, or its id) holds; one pass. Raises UnknownExperiment."""
-    rows = reader.rows(
-        """SELECT run_id, kind, name, count(*), count(start_ns), min(start_ns), max(greatest(start_ns, end_ns)),
-            operation, count(model), count(input_tokens), count(coalesce(input_tokens, output_tokens))
-        FROM events WHERE experiment = $1 GROUP BY run_id, kind, name, operation""",
-        [experiment],
-    )
+def census(reader: Reader, experiment: str, narrow: Callable[[Scope], str] | None = None) -> Census:
+    """Return what experiment `experiment` (its name, or its id) holds; one pass. Raises UnknownExperiment.
+
+    `narrow` gives SQL for the rows that are asked for (`Scope.only`); where it gives some, there is a second pass.
+    """
+    flat = bool(getattr(reader, "flat_calls", False))  # what a store knows; records in memory do not
+    rows = _rows(reader, "experiment = $1", [experiment], flat=flat)
     if not rows:
-        return census(reader, _known_name(reader, experiment))
+        return census(reader, _known_name(reader, experiment), narrow)
     archived = {row[0] for row in rows if row[1] == "event" and row[2] in (_ARCHIVED, _PRUNED)} - {None}
     superseded = {row[0] for row in rows if row[1:3] == ("event", _SUPERSEDED)} - {None} - archived
     if any(row[1:3] == ("event", _REPLACED) for row in rows):
         superseded |= _replaced(reader, experiment) - archived
     kept = [row for row in rows if row[0] not in archived and row[0] not in superseded]
+    events = frozenset(row[2] for row in kept if row[1] != "metric")
+    scope = Scope(experiment, tuple(sorted(archived | superseded)))
+    if narrow and (only := narrow(scope)):
+        scope = replace(scope, only=only)
+        kept = _rows(reader, scope.where, scope.params, flat=flat)
     spans = [row for row in kept if row[1] == "span"]
     return Census(
-        Scope(experiment, tuple(sorted(archived | superseded))),
+        scope,
         _summary(kept),
         Runs(len({row[0] for row in kept} - {None}), len(archived), len(superseded)),
         span_names=_count((row[2], row[3]) for row in spans),
-        event_names=frozenset(row[2] for row in kept if row[1] != "metric"),
+        event_names=events,
         operations=frozenset(row[7] for row in spans if row[7] in INFERENCE),
         other_models=any(row[8] and row[7] not in INFERENCE and row[7] not in AGGREGATES for row in spans),
-        tokens=_token_column(sum(row[9] for row in spans), sum(row[10] for row in spans)),
+        tokens=None if flat else _token_column(sum(row[9] for row in spans), sum(row[10] for row in spans)),
     )
+
+
+def _rows(reader: Reader, where: str, params: Sequence[object], *, flat: bool) -> list[tuple[Any, ...]]:
+    """Count the rows; what tells whether calls may wrap others is not read where it is known that none does."""
+    return ask(reader, CENSUS, params, where=where, counted="" if flat else COUNTED)
 
 
 def _replaced(reader: Reader, experiment: str) -> set[str]:
@@ -208,7 +228,7 @@ def _column(name: str) -> str:
 def _attribute(reader: Reader, scope: Scope, name: str) -> str:
     pointer = "/" + name.replace("~", "~0").replace("/", "~1").replace("'", "''")
     expression = f"json_extract_string(attributes, '{pointer}')"
-    there = f"SELECT 1 FROM events WHERE {scope.where} AND {expression} IS NOT NULL LIMIT 1"
+    there = f"SELECT 1 FROM events WHERE {scope.whole} AND {expression} IS NOT NULL LIMIT 1"
     if not reader.rows(there, scope.params):
         near = get_close_matches(name, list(BY_NAME), cutoff=0.5)
         raise BadInput(f"{name!r} is neither a column nor an attribute of {scope.experiment!r}.{_nearest(near)}")

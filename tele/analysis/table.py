@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from tele.analysis.charts import span
+from tele.analysis.deeper import lines as deeper
 from tele.analysis.figures import Analysis, CustomMetric, Group
 from tele.analysis.units import NOTHING, duration, money, number, share
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 _ERRORS_SHOWN = 5
+_FEWEST, _MOST, _LABEL, _WIDEST = 2, 20, 24, 80
+"""Of a chart: fewest and most groups, characters of a name and of a line."""
 
 
 class _Column(NamedTuple):
@@ -53,8 +57,30 @@ def render(analysis: Analysis, console: Console) -> None:
             console.print(_table(analysis, spending))
     else:
         console.print(Text("No requests: the log holds no spans of that sort."))
+    if chart := _chart(analysis, console.width):
+        console.print(Text(chart))
     for line in _notes(analysis):
         console.print(Text(line))
+    for title, said in deeper(analysis.detail or {}):
+        console.print(Text(f"\n{title}", style="bold"))
+        for line in said:
+            console.print(Text(line))
+
+
+def _chart(analysis: Analysis, width: int) -> str:
+    """Return a line from p50 to p99 for each group on one scale, with a mark at p95; empty for one group."""
+    config = analysis.metrics_config
+    timed = [group for group in analysis.groups if group.latency.p99 is not None]
+    if len(timed) < _FEWEST or len(timed) > _MOST or (config is not None and not config.latency):
+        return ""
+    most = max(group.latency.p99 or 0.0 for group in timed)
+    wide = min(_LABEL, max(len(_label(group)) for group in timed))
+    scale = min(width, _WIDEST) - wide - 3
+    lines = [f"{'p50 ├ ┼ p95 ┤ p99':>{wide + 2 + scale}}"]
+    for group in timed:
+        p50, p95, p99 = (float(value or 0.0) for value in (group.latency.p50, group.latency.p95, group.latency.p99))
+        lines.append(f" {_label(group)[:wide]:<{wide}} {span(p50, p95, p99, most, scale)}".rstrip())
+    return "\n".join(lines) + "\n"
 
 
 def _about(analysis: Analysis) -> str:

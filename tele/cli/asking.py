@@ -8,6 +8,28 @@ from typing import Annotated
 import typer
 
 from tele.cli.app import StoreOption, app
+from tele.cli.comparing import (
+    BetterOption,
+    CorrectionOption,
+    FailuresOption,
+    MarginOption,
+    MetricOption,
+    asked,
+    named,
+    settle,
+)
+from tele.cli.figures import (
+    BudgetOption,
+    DetailOption,
+    LastOption,
+    LevelOption,
+    OutcomeOption,
+    PricesOption,
+    SqlOption,
+    WhereOption,
+    looking,
+    print_analysis,
+)
 
 __all__: list[str] = []
 
@@ -61,27 +83,61 @@ def analyze(
         list[str] | None, typer.Option("--by", help="Group by this column or attribute; may stand again.")
     ] = None,
     on: Annotated[str | None, typer.Option("--on", help="llm, root, all, or the name of a span.")] = None,
+    last: LastOption = None,
+    where: WhereOption = None,
+    detail: DetailOption = None,
+    budget: BudgetOption = None,
+    slo: LevelOption = 0.999,
+    outcome: OutcomeOption = "correct",
+    prices: PricesOption = None,
+    baseline: Annotated[str | None, typer.Option("--baseline", help="Compare the other conditions with this.")] = None,
+    metric: MetricOption = None,
+    better: BetterOption = None,
+    margin: MarginOption = None,
+    correction: CorrectionOption = None,
+    failures: FailuresOption = "exclude",
+    fail_if: Annotated[
+        list[str] | None, typer.Option("--fail-if", help='Exit 1 where this holds, such as "p99_ms > 2000".')
+    ] = None,
+    fail_if_worse: Annotated[
+        list[str] | None, typer.Option("--fail-if-worse", help="Exit 1 where this metric is worse than the baseline.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write gates and guardrails as JUnit XML.")] = None,
+    sql_: SqlOption = False,
     store: StoreOption = None,
-    format_: FormatOption = "table",
+    format_: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
 ) -> None:
     """Summarize an experiment: latency, cost, reliability, tokens, by condition.
 
     Example: tele analyze prompt-ab --by model
-    """
-    import orjson
 
+    Example: tele analyze prompt-ab --last 24h --where "provider = 'openai'" --detail latency --detail traces
+    """
     from tele.analysis import analyze as run_analysis
-    from tele.analysis.table import render
-    from tele.cli.output import choice, console, write_line
+    from tele.analysis.aggregations import Recorder
+    from tele.cli.output import choice, write_line
     from tele.cli.reading import reading
 
-    choice("--format", format_, ("table", "json"))
+    choice("--format", format_, ("table", "json", "csv"))
     with reading(store, experiment=experiment) as reader:
-        result = run_analysis(reader, experiment, by=by or (), on=on)
-    if format_ == "json":
-        write_line(orjson.dumps(result.to_dict(), option=orjson.OPT_INDENT_2).decode())
-    else:
-        render(result, console())
+        asks = baseline is not None or metric or fail_if_worse
+        options = asked(named(metric, fail_if_worse), better, margin, correction, failures) if asks else None
+        recorder = Recorder(reader)
+        result = run_analysis(
+            recorder if sql_ else reader,
+            experiment,
+            by=by or (),
+            on=on,
+            baseline=baseline,
+            options=options,
+            fail_if=fail_if or (),
+            **looking(last, where, detail, budget, slo, outcome, prices),
+        )
+    if sql_:
+        write_line(recorder.text())
+        return
+    print_analysis(result, format_)
+    settle(result, fail_if_worse, junit)
 
 
 @app.command()

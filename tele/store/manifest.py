@@ -66,6 +66,8 @@ class Segment:
     """By writer, stretches of record numbers: first and last. Its rows of the experiment lie within, and no others."""
     amendments: int | None = None
     """How many corrections are among the rows; None where nobody counted."""
+    above: list[list[str]] | None = None
+    """Trace and span id of the calls' parents that lie elsewhere; None where not known (see `nesting`)."""
 
 
 @dataclass(frozen=True, slots=True)

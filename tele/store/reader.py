@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +24,7 @@ from tele.store.journals import CHUNK_BYTES, Tail, headers, liveness, read_tails
 from tele.store.layout import Layout, network_filesystem, open_layout
 from tele.store.manifest import Sealed, Segment, State, load
 from tele.store.names import experiment_id
+from tele.store.nesting import flat, moved
 from tele.store.readers import Attendance
 from tele.store.schema import empty_select, quoted
 from tele.store.segments import verify
@@ -125,6 +127,16 @@ class Store:
         """Name of the network file system that the store lies on; None on a local disk, where locks can be trusted."""
         return network_filesystem(self.layout.root)
 
+    @cached_property
+    def flat_calls(self) -> bool:
+        """Whether it is known that no call of a model wraps another, so that `llm_calls` leaves no call out."""
+        corrected = (
+            [name for (name,) in self._con.execute("SELECT name FROM pragma_table_info('amendments')").fetchall()]
+            if self._amended
+            else ()
+        )
+        return not moved(corrected) and flat(self._con, self._segments, tail=bool(self._tail_rows))
+
     def close(self) -> None:
         """Let go of the snapshot and its temporary files."""
         self._con.close()
@@ -159,8 +171,8 @@ class Store:
         [(found,)] = con.execute(f"SELECT count(*) FROM tail WHERE name = '{AMENDED}'").fetchall()
         # A segment of format 1 does not say how many corrections it holds: there the entries' count has to do.
         counts = (self.state.amendments if s.amendments is None else s.amendments for s in self._segments)
-        amended = found or any(counts)
-        con.execute(f"CREATE VIEW events AS {amended_view(con) if amended else 'FROM events_raw'}")
+        self._amended = bool(found or any(counts))
+        con.execute(f"CREATE VIEW events AS {amended_view(con) if self._amended else 'FROM events_raw'}")
         self._undefined = view_sql()
 
     def _raw(self) -> str:

@@ -15,6 +15,7 @@ from tele.store.columns import SCHEMA_VERSION
 from tele.store.files import fsync_folder
 from tele.store.layout import Layout
 from tele.store.manifest import Segment
+from tele.store.nesting import above
 from tele.store.schema import quoted
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def write(
         con.execute(f"COPY ({rows}) TO {quoted(temporary)} ({_OPTIONS}, {metadata})")
         path, size, digest = _settle(temporary)
         facts = con.execute(f"SELECT {_FACTS} FROM read_parquet({quoted(path)})").fetchall()
+        parents = above(con, f"read_parquet({quoted(path)})")
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise StoreNotWritable(layout.root, _reason(error)) from None
     finally:
@@ -64,7 +66,7 @@ def write(
     relative = str(path.relative_to(layout.root))
     count, low, high, first, last, amended = facts[0]
     segment = Segment(
-        relative, experiment_id, count, size, digest, SCHEMA_VERSION, low, high, first, last, ranges, amended
+        relative, experiment_id, count, size, digest, SCHEMA_VERSION, low, high, first, last, ranges, amended, parents
     )
     _remember(_memory(layout), [_mark(segment, path.stat())])
     return segment

@@ -15,7 +15,10 @@ operation, or none, that name a model and count tokens. Two sorts are left out, 
 
 from __future__ import annotations
 
-__all__ = ["AGGREGATES", "CALL", "INFERENCE", "WRAPPED", "view_sql"]
+from tele.store.attributes import either, field, named
+from tele.store.reasoning import chain_versions_sql, chains_sql, reasoning_sql
+
+__all__ = ["AGGREGATES", "CALL", "INFERENCE", "TOKENS", "WRAPPED", "view_sql"]
 
 INFERENCE = ("chat", "text_completion", "generate_content", "embeddings", "rerank")
 """Operations that are calls of a model."""
@@ -29,7 +32,8 @@ CALL = f"""kind = 'span' AND CASE
         ELSE model IS NOT NULL AND coalesce(input_tokens, output_tokens) IS NOT NULL END"""
 """SQL: this span is a call of a model, or a wrapper around one."""
 
-_TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
+TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
+"""SQL: how many tokens a span counts."""
 
 WRAPPED = """SELECT 1
 FROM (SELECT hash(span_id) AS id FROM events WHERE {tokens} IS NOT NULL AND {which}) AS call
@@ -39,44 +43,18 @@ LIMIT 1"""
 """SQL: a row where some span may be a wrapper; where there is none, `llm_calls` is `CALL` alone. To be filled in:
 `which` rows, and the column (`tokens`) that is known where a span counts any."""
 
-_IDENTITY = (
-    "event_id, time, start_ns, trace_id, span_id, experiment, experiment_id, run_id, condition, replicate, item_id"
-)
 _DONE = "'tele.experiment.stopped', 'tele.experiment.failed'"
 _RUN_TYPE = """CASE WHEN started_ns IS NOT NULL THEN coalesce(attributes->>'$."run_type"', 'trial') END"""
 """SQL: trial or milestone; NULL where nothing says that tele ran it."""
 
 
-def _field(name: str, type_: str = "VARCHAR", column: str | None = None) -> str:
-    """Return SQL that reads attribute `name` as `type_`; a value that is no such thing reads NULL."""
-    text = f"""attributes->>'$."{name}"'"""
-    if type_ == "JSON":
-        value = f"""attributes->'$."{name}"'"""
-    elif type_.endswith("[]"):
-        value = f"""TRY_CAST(attributes->'$."{name}"' AS {type_})"""
-    else:
-        value = text if type_ == "VARCHAR" else f"TRY_CAST({text} AS {type_})"
-    return f"{value} AS {column or name}"
-
-
-def _either(name: str, type_: str, *others: str) -> str:
-    """Return SQL that reads the first of several attributes that is there, under the name of the first."""
-    found = [_field(each, type_).rsplit(" AS ", 1)[0] for each in (name, *others)]
-    return f"coalesce({', '.join(found)}) AS {name}"
-
-
-def _named(fields: list[str], where: str) -> str:
-    listed = ",\n    ".join(fields)
-    return f"SELECT {_IDENTITY},\n    {listed}\nFROM events\nWHERE {where}"
-
-
 def _llm_calls() -> str:
     return f"""SELECT * EXCLUDE (counted)
-FROM (SELECT *, {_TOKENS} > 0 AS counted FROM events WHERE {CALL})
+FROM (SELECT *, {TOKENS} > 0 AS counted FROM events WHERE {CALL})
 ANTI JOIN (
     SELECT trace_id, parent_id AS span_id, TRUE AS counted
     FROM events
-    WHERE {CALL} AND {_TOKENS} > 0 AND parent_id <> span_id) AS child USING (trace_id, span_id, counted)"""
+    WHERE {CALL} AND {TOKENS} > 0 AND parent_id <> span_id) AS child USING (trace_id, span_id, counted)"""
 
 
 def _runs() -> str:
@@ -143,9 +121,9 @@ SELECT run_id, experiment, experiment_id, coalesce(ranked.condition, seen.condit
         ELSE 'interrupted'
     END AS status,
     coalesce(started, began, first) AS started, ended, n_spans, n_open,
-    {_field("hypothesis")},
-    {_field("sample_size", "BIGINT")},
-    {_field("sampling_rate", "DOUBLE")},
+    {field("hypothesis")},
+    {field("sample_size", "BIGINT")},
+    {field("sampling_rate", "DOUBLE")},
     told->>'$."reason"' AS reason,
     coalesce(pause_count, 0) AS pause_count,
     coalesce(last_ns > ended_ns, FALSE) AS written_late,
@@ -182,7 +160,7 @@ LEFT JOIN told USING (experiment_id)"""
 
 def _ensembles() -> str:
     return f"""WITH said AS (
-    {_named(_ENSEMBLE, "name IN ('ensemble', 'ensemble.result', 'ensemble.prediction.stop') AND kind <> 'metric'")}
+    {named(_ENSEMBLE, "name IN ('ensemble', 'ensemble.result', 'ensemble.prediction.stop') AND kind <> 'metric'")}
 )
 SELECT *
 FROM said
@@ -193,17 +171,17 @@ QUALIFY row_number() OVER (
 
 
 _ARTIFACT = [
-    _field("name", column="artifact"),
-    _field("role"),
-    _field("media_type"),
-    _field("length", "BIGINT"),
-    _field("sha256"),
+    field("name", column="artifact"),
+    field("role"),
+    field("media_type"),
+    field("length", "BIGINT"),
+    field("sha256"),
     """'blob:' || (attributes->>'$."body"."$blob"') AS body""",
     """coalesce(TRY_CAST(attributes->>'$."redacted"' AS BOOLEAN), FALSE) AS redacted""",
 ]
 def _hedges() -> str:
     return f"""WITH RECURSIVE said AS (
-    {_named(_HEDGE, "name IN ('hedge', 'hedging.request.stop') AND kind <> 'metric'")}
+    {named(_HEDGE, "name IN ('hedge', 'hedging.request.stop') AND kind <> 'metric'")}
 ), under AS (
     -- what was called by a request that lost, however deep, cost its tokens for nothing
     SELECT attributes->>'$."hedge_id"' AS hedge_id, trace_id, span_id
@@ -215,7 +193,7 @@ def _hedges() -> str:
     JOIN (SELECT trace_id, span_id, parent_id AS above FROM events WHERE kind = 'span') AS inner_span USING (trace_id)
     WHERE above = under.span_id
 ), wasted AS (
-    SELECT trace_id, hedge_id, sum(cost_usd) AS usd, sum({_TOKENS})::BIGINT AS tokens
+    SELECT trace_id, hedge_id, sum(cost_usd) AS usd, sum({TOKENS})::BIGINT AS tokens
     FROM under
     JOIN llm_calls USING (trace_id, span_id)
     GROUP BY trace_id, hedge_id
@@ -228,54 +206,29 @@ LEFT JOIN wasted USING (trace_id, hedge_id)"""
 
 
 _VOTE = [
-    _field("ensemble_id"),
-    _field("member"),
-    _field("answer"),
-    _field("weight", "DOUBLE"),
-    _field("confidence", "DOUBLE"),
+    field("ensemble_id"),
+    field("member"),
+    field("answer"),
+    field("weight", "DOUBLE"),
+    field("confidence", "DOUBLE"),
 ]
 _ENSEMBLE = [
-    _field("ensemble_id"),
-    _field("strategy"),
-    _either("winner", "VARCHAR", "answer"),
-    _either("agreement", "DOUBLE", "consensus"),
-    _field("entropy", "DOUBLE"),
+    field("ensemble_id"),
+    field("strategy"),
+    either("winner", "VARCHAR", "answer"),
+    either("agreement", "DOUBLE", "consensus"),
+    field("entropy", "DOUBLE"),
 ]
 _HEDGE = [
-    _field("hedge_id"),
-    _field("strategy"),
-    _either("delay_ms", "DOUBLE", "hedge_delay"),
-    _either("fired", "BOOLEAN", "hedged"),
+    field("hedge_id"),
+    field("strategy"),
+    either("delay_ms", "DOUBLE", "hedge_delay"),
+    either("fired", "BOOLEAN", "hedged"),
     """coalesce(attributes->>'$."winner"', CASE attributes->>'$."hedge_won"'
         WHEN 'true' THEN 'backup' WHEN 'false' THEN 'primary' END) AS winner""",
-    _field("wasted_usd", "DOUBLE"),
-    _field("wasted_tokens", "BIGINT"),
+    field("wasted_usd", "DOUBLE"),
+    field("wasted_tokens", "BIGINT"),
 ]
-_REASONING = [
-    _field("chain_id"),
-    _field("name", column="chain_name"),
-    _field("version", "BIGINT", column="chain_version"),
-    _field("position", "BIGINT"),
-    _field("id"),
-    _field("type"),
-    _field("decision"),
-    _field("alternatives", "VARCHAR[]"),
-    _field("reasoning"),
-    _field("confidence", "DOUBLE"),
-    _field("code_section"),
-    _field("spec_reference"),
-    _field("parent"),
-    _field("depends_on", "VARCHAR[]"),
-    _field("stage"),
-]
-_CHAINS = """SELECT min(time) AS time, min(start_ns) AS start_ns, min(trace_id) AS trace_id,
-    experiment, experiment_id, run_id, condition, replicate, item_id, chain_id,
-    min(chain_name) AS name, max(chain_version) AS version, count(*) AS n_events, avg(confidence) AS mean_confidence
-FROM reasoning
-WHERE chain_id IS NOT NULL
-GROUP BY experiment, experiment_id, run_id, condition, replicate, item_id, chain_id"""
-
-
 def view_sql() -> dict[str, str]:
     """Return every view as name and `CREATE OR REPLACE VIEW` text, in the order in which they can be created.
 
@@ -292,11 +245,12 @@ def view_sql() -> dict[str, str]:
         "llm_calls": _llm_calls(),
         "runs": _runs(),
         "experiments": _experiments(),
-        "artifacts": _named(_ARTIFACT, "kind = 'event' AND name = 'tele.experiment.artifact' AND run_id IS NOT NULL"),
-        "votes": _named(_VOTE, "kind = 'event' AND name = 'ensemble.vote'"),
+        "artifacts": named(_ARTIFACT, "kind = 'event' AND name = 'tele.experiment.artifact' AND run_id IS NOT NULL"),
+        "votes": named(_VOTE, "kind = 'event' AND name = 'ensemble.vote'"),
         "ensembles": _ensembles(),
         "hedges": _hedges(),
-        "reasoning": _named(_REASONING, "kind = 'event' AND name = 'causal_trace.event.created'"),
-        "chains": _CHAINS,
+        "reasoning": reasoning_sql(),
+        "chain_versions": chain_versions_sql(),
+        "chains": chains_sql(),
     }
     return {name: f"CREATE OR REPLACE VIEW {name} AS\n{body}" for name, body in bodies.items()}

@@ -136,6 +136,47 @@ def test_service_levels_are_reached_at_exactly_their_share(log, failed, of, expe
     assert (reliability.sla_99, reliability.sla_999) == expected
 
 
+@pytest.mark.parametrize(
+    ("failed", "of", "expected"),
+    [
+        (0, 100, ("undecided", "undecided", "undecided")),
+        (0, 400, ("met", "undecided", "undecided")),
+        (10, 100, ("missed", "missed", "missed")),
+        (0, 40_000, ("met", "met", "met")),
+        (20, 2_000, ("undecided", "missed", "missed")),
+    ],
+)
+def test_a_service_level_is_met_or_missed_where_the_exact_bounds_say_so(log, failed, of, expected):
+    stats = pytest.importorskip("scipy.stats")
+    log.con.execute(
+        """INSERT INTO events BY NAME SELECT 'span' AS kind, 'trial' AS experiment, 'chat' AS name,
+        'chat' AS operation, i >= ? AS success FROM range(?) AS t(i)""",
+        [failed, of],
+    )
+
+    reliability = analyze(log, "trial").groups[0].reliability
+
+    assert tuple(reliability.service_levels.values()) == expected
+    theirs = stats.binomtest(of - failed, of).proportion_ci(method="exact")
+    assert reliability.success_rate_bounds == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_cost_is_told_by_provider_and_operation_and_per_success(log):
+    log.add(
+        [
+            chat(provider="a", cost_usd=0.25),
+            chat(provider="a", cost_usd=0.25, success=False, status="error"),
+            chat(provider="b", operation="embeddings", cost_usd=0.5),
+        ]
+    )
+
+    cost = analyze(log, "trial").groups[0].cost
+
+    assert cost.cost_per_success == 0.5
+    assert {name: one.total for name, one in cost.by_provider.items()} == {"a": 0.5, "b": 0.5}
+    assert {name: one.count for name, one in cost.by_operation.items()} == {"chat": 2, "embeddings": 1}
+
+
 def test_groups_are_the_conditions_unless_by_says_otherwise(log):
     log.add(
         [
@@ -303,6 +344,9 @@ def test_the_json_has_the_names_of_the_contract(log):
             "cost_per_1k_requests",
             "cost_per_1m_requests",
             "by_model",
+            "cost_per_success",
+            "by_provider",
+            "by_operation",
         ],
         "reliability": [
             "total_requests",
@@ -317,6 +361,8 @@ def test_the_json_has_the_names_of_the_contract(log):
             "sla_999",
             "sla_9999",
             "errors",
+            "success_rate_bounds",
+            "service_levels",
         ],
         "tokens": [
             "count",

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tele.analysis import quantile_ranks, wilson
-from tele.analysis.intervals import Ranks
+from tele.analysis.intervals import Ranks, clopper_pearson
 
 
 def test_wilson_gives_the_intervals_that_newcombe_published():
@@ -36,6 +36,22 @@ def test_wilson_agrees_with_scipy():
     for successes, n in ((3, 9), (99, 100), (9_998, 10_000)):
         theirs = stats.binomtest(successes, n).proportion_ci(method="wilson")
         assert wilson(successes, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("successes", "n"),
+    [(0, 5), (5, 5), (1, 2), (3, 9), (99, 100), (9_998, 10_000), (1, 1_000_000), (9_700_000, 10_000_000)],
+)
+def test_clopper_and_pearson_agree_with_scipy(successes, n):
+    stats = pytest.importorskip("scipy.stats")
+
+    theirs = stats.binomtest(successes, n).proportion_ci(method="exact")
+
+    assert clopper_pearson(successes, n) == pytest.approx((theirs.low, theirs.high), abs=1e-11)
+
+
+def test_clopper_and_pearson_of_no_trials_is_none():
+    assert clopper_pearson(0, 0) is None
 
 
 def test_ranks_hold_the_binomial_tails_at_two_and_a_half_per_cent():

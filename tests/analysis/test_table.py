@@ -70,3 +70,26 @@ def test_an_experiment_without_spans_says_so(log):
     log.add([{"kind": "metric", "name": "loss", "value": 1.0}])
 
     assert "No requests" in shown(analyze(log, "trial"))
+
+
+def test_groups_are_drawn_on_one_scale(log):
+    log.add(chat(condition=c, duration_ms=float(ms)) for c, ms in (("slow", 1000), ("slow", 1000), ("quick", 100)))
+
+    lines = [line for line in shown(analyze(log, "trial")).splitlines() if "┼" in line or "┤" in line]
+
+    _, quick, slow = lines
+    assert 0 < quick.index("┼") - len(" quick ") < 10 < slow.index("┼") <= 79
+
+
+def test_sections_are_shown_where_they_were_asked_for(log):
+    log.add(
+        chat(duration_ms=100.0 + n, ttft_ms=10.0, start_ns=n * 10**9, end_ns=n * 10**9 + 10**8, output_tokens=5)
+        for n in range(20)
+    )
+
+    text = shown(analyze(log, "trial", detail=["all"], budget_usd=1.0))
+
+    assert "first token p50 10.0 ms" in text
+    assert "error budget of 99.9 % burns at 0" in text
+    assert "ensembles" not in text
+    assert max(map(len, text.splitlines())) <= 80

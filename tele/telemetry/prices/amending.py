@@ -11,6 +11,7 @@ from tele.store.amend import AMENDED
 from tele.store.journal import Journal
 from tele.store.lease import lease
 from tele.telemetry.ambient import ambient
+from tele.telemetry.redact import redact
 from tele.telemetry.scope import OUTSIDE
 
 if TYPE_CHECKING:
@@ -30,10 +31,13 @@ def amend(layout: Layout, plan: Plan) -> int:
     with lease(layout, wait=5.0, name="ingest"):
         journal = Journal(layout, "buffered")
         try:
+            refs: dict[str, str] = {}
             for batch in plan.changes():
                 for target, cost, ref in batch:
+                    if ref not in refs:  # names in a table of the user's own may hold what they should not
+                        refs[ref] = redact(ref)
                     # The cost stands last: where a crash comes between, the next try finds it unchanged.
-                    journal.append(_line(target, "price_ref", ref))
+                    journal.append(_line(target, "price_ref", refs[ref]))
                     journal.append(_line(target, "cost_usd", cost))
                 events += 2 * len(batch)
         finally:

@@ -49,15 +49,21 @@ _GROUP = '{"n":"BIGINT","p":"VARCHAR","m":"VARCHAR","s":"BIGINT","t":["VARCHAR"]
 _GROUP += ',"ref":"VARCHAR","hit":"BOOLEAN","r":["DOUBLE"],"fee":"DOUBLE"}'
 
 
-def _calls(experiment: str, slot: str) -> str:
-    """Return SQL of the spans that may have a price."""
+def _calls(experiment: str, slot: str, *, uncached: bool = False) -> str:
+    """Return SQL of the spans that may have a price, with `uncached` as if no token had gone through a cache."""
+    read, write = (
+        ("0::BIGINT", "0::BIGINT")
+        if uncached
+        else ("coalesce(cache_read_tokens, 0)", "coalesce(cache_write_tokens, 0)")
+    )
+    hours = "0::BIGINT" if uncached else f"coalesce({_HOURS}, 0)"
     return f"""
-    SELECT *, {slot} AS slot, coalesce({_HOURS}, 0) AS hour, said[1:{HIT_END}] AS says,
+    SELECT *, {slot} AS slot, {hours} AS hour, said[1:{HIT_END}] AS says,
         cost_usd IS NULL OR {_STARTS} AS ours
     FROM (
         SELECT event_id, provider, coalesce(model, request_model) AS model, start_ns, cost_usd, price_ref,
             coalesce(input_tokens, 0) AS inp, coalesce(output_tokens, 0) AS outp, coalesce(reasoning_tokens, 0) AS reas,
-            coalesce(cache_read_tokens, 0) AS rd, coalesce(cache_write_tokens, 0) AS wr,
+            {read} AS rd, {write} AS wr,
             CASE WHEN regexp_matches(attributes, '"({_KEYS})"')
                 THEN json_extract_string(attributes, {_SAID}) END AS said
         FROM events
@@ -113,17 +119,32 @@ class Plan:
     """The calls of one experiment by the tables of today, each at its own time or all at one."""
 
     def __init__(
-        self, store: Store, tables: Tables, experiment: str, *, at: datetime | None = None, everything: bool = False
+        self,
+        store: Store,
+        tables: Tables,
+        experiment: str,
+        *,
+        at: datetime | None = None,
+        everything: bool = False,
+        uncached: bool = False,
     ) -> None:
-        """Look every group up; `everything` also prices calls that came with their cost."""
+        """Look every group up.
+
+        `everything` also prices calls that came with their cost; `uncached` prices each as if nothing had been cached.
+        """
         self._store = store
         slot = f"start_ns // {SLOT_NS}" if at is None else "NULL::BIGINT"
-        self._calls = _calls(experiment, slot)
+        self._calls = _calls(experiment, slot, uncached=uncached)
         self._groups = [_Group(tables, number, row, at) for number, row in enumerate(self._asked())]
         steps = orjson.dumps([step for group in self._groups for step in group.steps()]).decode()
         self._priced = _priced(self._calls, steps)
         self._changed = _changes(everything=everything)
         self._everything = everything
+
+    @property
+    def query(self) -> str:
+        """SQL of the calls by event id, with the dollars of these tables (`new_cost`, NULL where they know none)."""
+        return self._priced
 
     def changes(self) -> Iterator[list[tuple[str, float, str]]]:
         """Event id, new dollars and new `price_ref` of the calls that change, batch by batch."""

@@ -1,0 +1,54 @@
+"""An analysis as data frames: one row for each group, or for each entry of a section. Needs the extra `frames`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tele.errors import BadInput
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["flat", "frame", "rows"]
+
+
+def frame(analysis: Mapping[str, Any], section: str | None) -> pl.LazyFrame:
+    """Return a polars LazyFrame of the groups of an analysis, as its JSON has them, or of `section`.
+
+    Names of columns are the keys of the JSON with dots between: `key.condition`, `latency.p99`. Lists stay lists.
+    Raises BadInput where polars is missing or there is no such section.
+    """
+    try:
+        import polars as pl
+    except ImportError:
+        raise BadInput("A frame needs polars: pip install 'tele[frames]'.") from None
+    found = rows(analysis, section)
+    return pl.LazyFrame(found, infer_schema_length=None) if found else pl.LazyFrame()
+
+
+def rows(analysis: Mapping[str, Any], section: str | None) -> list[dict[str, Any]]:
+    """Return the groups, or the entries of `section`, each as one flat row; all rows have the same columns."""
+    if section in (None, "groups"):
+        found = analysis["groups"]
+    elif section in analysis.get("detail", {}):
+        found = analysis["detail"][section]
+    elif section in ("comparisons", "custom") and section in analysis:
+        found = analysis[section]
+    else:
+        there = ["groups", *analysis.get("detail", {}), *(n for n in ("comparisons", "custom") if n in analysis)]
+        raise BadInput(f"This analysis has no section {section!r}; it has {', '.join(there)}. Ask for it with detail.")
+    lines = [flat(one) for one in found]
+    columns = dict.fromkeys(name for line in lines for name in line)
+    return [{name: line.get(name) for name in columns} for line in lines]
+
+
+def flat(value: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, with dots between the keys; an empty one is no column."""
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            found |= flat(item, f"{before}{key}.")
+        else:
+            found[f"{before}{key}"] = item
+    return found
