@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tele import otel as otel  # that is how a module is re-exported to a type checker
-    from tele.face import analyze, open, view  # noqa: A004  # `tele.open` is the name that users expect
+    from tele.face import analyze, compare, open, view  # noqa: A004  # `tele.open` is the name that users expect
     from tele.store.runs import load_run, runs
     from tele.telemetry import (
         Runnable,
@@ -30,14 +30,16 @@ if TYPE_CHECKING:
     )
     from tele.telemetry.ensembles import ensemble, hedge
     from tele.telemetry.instrument import instrument
-    from tele.trace import Chain, parse_chain, record_chain
+    from tele.trace import Chain, ChainStream, extract_code, parse_chain, record_chain, validate_text
 
 __all__ = [
     "Chain",
+    "ChainStream",
     "Runnable",
     "analyze",
     "attach",
     "batch",
+    "compare",
     "configure",
     "current_run",
     "current_span",
@@ -45,6 +47,7 @@ __all__ = [
     "ensemble",
     "event",
     "experiment",
+    "extract_code",
     "flush",
     "hedge",
     "instrument",
@@ -60,11 +63,14 @@ __all__ = [
     "score",
     "span",
     "timer",
+    "validate_text",
     "view",
 ]
 
-_FACE = dict.fromkeys(("analyze", "open", "view"), "tele.face")
-_TRACE = dict.fromkeys(("Chain", "parse_chain", "record_chain"), "tele.trace")
+_FACE = dict.fromkeys(("analyze", "compare", "open", "view"), "tele.face")
+_TRACE = dict.fromkeys(
+    ("Chain", "ChainStream", "extract_code", "parse_chain", "record_chain", "validate_text"), "tele.trace"
+)
 _RUNS = dict.fromkeys(("load_run", "runs"), "tele.store.runs")
 _LIBRARIES = {"instrument": "tele.telemetry.instrument"}
 _ENSEMBLES = dict.fromkeys(("ensemble", "hedge"), "tele.telemetry.ensembles")

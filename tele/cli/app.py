@@ -68,4 +68,4 @@ def _root(
     """Telemetry for experiments with language models, kept on your own disk: record, query, analyze, view."""
 
 
-from tele.cli import asking, collecting, keeping, pricing, recording, replaying, running, scanning  # noqa: E402, F401  # each registers its commands on `app`
+from tele.cli import asking, chains, collecting, comparing, keeping, pricing, recording, replaying, running, scanning  # noqa: E402, F401  # each registers its commands on `app`

@@ -19,7 +19,7 @@ from tele.telemetry.points import record_point
 from tele.telemetry.process import process
 from tele.telemetry.runs.claims import claim
 from tele.telemetry.runs.kinds import RunType, default
-from tele.telemetry.runs.plan import Plan, measured
+from tele.telemetry.runs.plan import DECLARED, Plan, declared, measured
 from tele.telemetry.runs.recorder import Recorder
 from tele.telemetry.runs.snapshot import Snapshot
 from tele.telemetry.samples import Samples
@@ -57,6 +57,8 @@ class Experiment(Recorder):
         condition: str | None = None,
         *,
         hypothesis: str | None = None,
+        hypotheses: Iterable[str | Mapping[str, Any]] | str | None = None,
+        guardrails: Iterable[str] | str | None = None,
         description: str | None = None,
         tags: Iterable[str] | str = (),
         sample_size: int | None = None,
@@ -81,13 +83,17 @@ class Experiment(Recorder):
         beyond it are not recorded. `metrics_config` says which of latency, cost, success_rate and tokens an analysis
         shows, and which `custom` metrics. `run_type` is `trial` or `milestone`; a milestone keeps its code (unless
         `snapshot=False`) and artifacts, and is closed once it is finished. A trial with `replace=True` stands in the
-        place of earlier trials of its condition and replicate. Other keywords are attributes of the run.
+        place of earlier trials of its condition and replicate. `hypotheses` (`"correct: few-shot > baseline"`) and
+        `guardrails` (`"p99_ms < 2000"`) are declared before the run, and an analysis says so. Other keywords are
+        attributes of the run.
         """
         self._plan = Plan.of(
             name,
             {"condition": condition, "replicate": replicate, "seed": seed, "cluster": cluster},
             {
                 "hypothesis": hypothesis,
+                "hypotheses": declared(hypotheses),
+                "guardrails": declared(guardrails),
                 "description": description,
                 "sample_size": sample_size,
                 "stop_at_sample_size": stop_at_sample_size or None,
@@ -112,7 +118,7 @@ class Experiment(Recorder):
         self._begun_ns: int | None = None
         self._ended = self._paused = False
         self._inner: list[Experiment] = []
-        self._state = threading.Lock()
+        self._state = threading.RLock()  # a signal's handler may stop the run within
 
     # ── beginning and end ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -220,6 +226,9 @@ class Experiment(Recorder):
             self._lifecycle("sampled", {"sampling_rate": process.sampling_rate})
         if "metrics_config" in plan.attributes:
             self._lifecycle("configured", {"metrics_config": plan.attributes["metrics_config"]})
+        before: dict[str, Any] = {key: plan.attributes[key] for key in DECLARED if key in plan.attributes}
+        if before:
+            self._lifecycle("declared", before)
         if plan.replace and self.run_type is RunType.TRIAL:
             self._lifecycle("replaced", {"run_type": self.run_type.value})
 
@@ -245,13 +254,15 @@ class Experiment(Recorder):
         """End the run once, and not in a forked child: there it is its parent's."""
         if self._generation != ticker.generation:
             return
-        if self._background.is_alive():
-            self._background.join(60.0 if self.run_type is RunType.MILESTONE else 2.0)
-        with self._state:
-            ended, self._ended = self._ended, True
-        if not ended:
-            self._tell_end(error)
-        process.seal_soon()
+        try:
+            if self._background.is_alive():
+                self._background.join(60.0 if self.run_type is RunType.MILESTONE else 2.0)
+        finally:  # who does not want to wait interrupts the wait, not the end
+            with self._state:
+                ended, self._ended = self._ended, True
+            if not ended:
+                self._tell_end(error)
+            process.seal_soon()
 
     def _tell_end(self, error: BaseException | None) -> None:
         facts: dict[str, Any] = {"duration_seconds": (ambient.monotonic() - (self._begun_ns or 0)) / 1e9}

@@ -15,12 +15,14 @@ from tele.telemetry.runs.claims import sound
 from tele.telemetry.runs.kinds import RunType, resolve
 from tele.telemetry.span import inherited
 
-__all__ = ["SECTIONS", "Plan", "measured", "text"]
+__all__ = ["DECLARED", "SECTIONS", "Plan", "declared", "measured", "text"]
 
 _OURS = frozenset({"environment", "sampling_rate", "parent_run_id", "replace"})
 """Attributes of a run that tele sets itself."""
 SECTIONS = ("latency", "cost", "success_rate", "tokens")
 """Sections of an analysis that a metrics config may leave out."""
+DECLARED = ("hypotheses", "guardrails")
+"""What may be declared before a run: the event `tele.experiment.declared` says it."""
 
 _log = logging.getLogger("tele")
 _warned: set[str] = set()
@@ -90,13 +92,22 @@ def measured(config: object) -> dict[str, Any] | None:
     if config is None:
         return None
     if isinstance(config, Mapping):
-        wanted = {str(key): value for key, value in config.items()}
+        wanted = {text(key): value for key, value in config.items()}
     else:
         named = _names(config)
         wanted = {name: name in named for name in SECTIONS} | {name: True for name in named if name != "custom"}
     listed = _names(wanted.pop("custom", None))
     listed += [name for name, on in wanted.items() if name not in SECTIONS and on]
     return {name: bool(wanted.get(name, True)) for name in SECTIONS} | {"custom": list(dict.fromkeys(listed))}
+
+
+def declared(said: object) -> list[Any] | None:
+    """Read what is declared before a run: one thing, or several; None where nothing is."""
+    if said is None:
+        return None
+    if isinstance(said, (str, Mapping)) or not isinstance(said, Iterable):
+        return [said]
+    return list(said) or None
 
 
 def _whole(size: object) -> int | None:
@@ -108,7 +119,7 @@ def _whole(size: object) -> int | None:
 def _names(value: object) -> list[str]:
     if isinstance(value, str):
         return [value]
-    return [str(name) for name in value] if isinstance(value, Iterable) else []
+    return [text(name) for name in value] if isinstance(value, Iterable) else []
 
 
 def text(name: object) -> str:
