@@ -92,6 +92,12 @@ class TemporaryStore:
         seal(open_layout(self.path))
 
 
+_SETTINGS = (
+    *("path", "durability", "sampling_rate", "sealing", "record_host", "run_type"),
+    *("capture_input", "capture_output", "prices"),
+)
+
+
 @contextmanager
 def temporary_store(path: Path | None = None, *, frozen: bool = False) -> Iterator[TemporaryStore]:
     """Record into a store of its own within this block; sealing is left to `seal()`.
@@ -101,9 +107,7 @@ def temporary_store(path: Path | None = None, *, frozen: bool = False) -> Iterat
     from tele.telemetry import process as module
     from tele.telemetry.ambient import ambient
 
-    kept = ("path", "durability", "sampling_rate", "sealing", "record_host", "run_type")
-    kept += ("capture_input", "capture_output", "prices")
-    before = {name: getattr(module.process, name) for name in kept}
+    before = {name: getattr(module.process, name) for name in _SETTINGS}
     clock_before = ambient.now, ambient.monotonic, ambient.ids
     clock, ids = (FrozenClock(), CountingIds()) if frozen else (None, None)
     with tempfile.TemporaryDirectory() as folder:

@@ -57,8 +57,7 @@ ANTI JOIN (
     WHERE {CALL} AND {TOKENS} > 0 AND parent_id <> span_id) AS child USING (trace_id, span_id, counted)"""
 
 
-def _runs() -> str:
-    return f"""WITH life AS (
+_RUNS = f"""WITH life AS (
     SELECT experiment_id, run_id,
         bool_or(name = 'tele.experiment.pruned') AS pruned,
         min(make_timestamptz((attributes->>'$.first_ns')::BIGINT // 1000))
@@ -243,7 +242,7 @@ def view_sql() -> dict[str, str]:
         "metrics": "SELECT *\nFROM events\nWHERE kind = 'metric'",
         "tools": "SELECT *\nFROM events\nWHERE kind = 'span' AND operation = 'execute_tool'",
         "llm_calls": _llm_calls(),
-        "runs": _runs(),
+        "runs": _RUNS,
         "experiments": _experiments(),
         "artifacts": named(_ARTIFACT, "kind = 'event' AND name = 'tele.experiment.artifact' AND run_id IS NOT NULL"),
         "votes": named(_VOTE, "kind = 'event' AND name = 'ensemble.vote'"),

@@ -148,10 +148,7 @@ class Process:
 
     def lose(self, error: Exception, count: int = 1) -> None:
         """Count what could not be recorded, and warn once for each reason; `count` 0 is trouble that lost nothing."""
-        if isinstance(error, OSError):  # its text names a temporary file, another one each time
-            why = error.strerror or type(error).__name__
-        else:
-            why = str(error) if isinstance(error, TeleError) else f"{type(error).__name__}: {error}"
+        why = _reason(error)
         if count:
             self.lost[why] += count
             self._warn(why)
@@ -217,6 +214,17 @@ class Process:
             journal.close()
 
 
+def _reason(error: Exception) -> str:
+    """Say why something was lost, for the log and the store: without secrets, whatever the text of `error` does."""
+    if isinstance(error, OSError):  # its text names a temporary file, another one each time
+        return error.strerror or type(error).__name__
+    try:
+        why = str(error) if isinstance(error, TeleError) else f"{type(error).__name__}: {error}"
+        return str(redact.redact(why))
+    except Exception:  # noqa: BLE001  # an exception whose own text raises
+        return type(error).__name__
+
+
 def _reaped(pid: int) -> bool:
     try:
         return os.waitpid(pid, os.WNOHANG)[0] != 0
@@ -246,8 +254,8 @@ def configure(
     record_host: bool | None = None,
     prices: str | os.PathLike[str] | None = None,
     run_type: str | None = None,
-    capture_input: str | None = None,
-    capture_output: str | None = None,
+    capture_input: Literal["on", "off", "hashed"] | None = None,
+    capture_output: Literal["on", "off", "hashed"] | None = None,
     pii: bool | Iterable[str] | None = None,
     redact_keys: Iterable[str] | None = None,
     redact_patterns: Mapping[str, str] | None = None,
