@@ -17,7 +17,8 @@ import tele
 
 PACKAGE = Path(tele.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-ROOMS = ["errors", "store", "telemetry", "trace", "analysis", "viewer", "otel", "scryptorum", "face", "cli", "testing"]
+ROOMS = ["errors", "store", "telemetry", "trace", "analysis", "exporters", "viewer", "otel", "scryptorum", "face"]
+ROOMS += ["cli", "testing"]
 LIGHT_AT_ROOT = {"__init__", "__main__"}
 NOTHING_SAID = {"utils", "util", "helpers", "common", "base", "misc"}
 

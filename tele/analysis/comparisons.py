@@ -118,6 +118,8 @@ class Comparison:
     verdict: Verdict
     words: str
     """The verdict as a sentence."""
+    measured_in: str | None = None
+    """Unit of the values and of their difference, such as `ms`; None where the metric has none."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values; what is not known is None."""

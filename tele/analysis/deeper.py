@@ -44,14 +44,18 @@ def _latency(entry: Any, label: str) -> Iterator[str]:
             p99 = _between(one.intervals["p99"], duration)
             yield f"{label}: {title} p50 {duration(one.p50)}, p95 {duration(one.p95)}, p99 {duration(one.p99)}{p99}"
     if entry.requests_per_second is not None:
-        tokens = "" if entry.tokens_per_second is None else f", {entry.tokens_per_second:,.4g} output tokens/s"
-        yield f"{label}: {entry.requests_per_second:,.4g} requests/s{tokens}"
+        tokens = "" if entry.tokens_per_second is None else f", {_rate(entry.tokens_per_second)} output tokens/s"
+        yield f"{label}: {_rate(entry.requests_per_second)} requests/s{tokens}"
     if (cut := entry.censored) is not None:
         said = ", ".join(
             f"{name} {duration(value) if value is not None else '> ' + duration(max(cut.timeouts_ms))}"
             for name, value in cut.percentiles.items()
         )
         yield f"{label}: with {number(cut.censored)} cut off by a timeout (Kaplan-Meier): {said}"
+
+
+def _rate(per_second: float) -> str:
+    return number(per_second) if per_second >= 1e3 else f"{per_second:.4g}"  # noqa: PLR2004  # four digits, no exponent
 
 
 def _cost(entry: Any, label: str) -> Iterator[str]:
@@ -75,8 +79,9 @@ def _reliability(entry: Any, label: str) -> Iterator[str]:
         yield f"{label}: a failure every {duration(entry.mean_time_between_failures_ms)}"
     budget = entry.error_budget
     if budget.burn_rate is not None:
-        worst = "" if budget.worst_burn_rate is None else f", {budget.worst_burn_rate:.3g} at worst"
-        yield f"{label}: error budget of {share(budget.service_level)} burns at {budget.burn_rate:.3g}{worst}"
+        worst = "" if budget.worst_burn_rate is None else f", {budget.worst_burn_rate:.3g} times at worst"
+        pace = f"burns {budget.burn_rate:.3g} times as fast as it may{worst}"
+        yield f"{label}: error budget of {share(budget.service_level)} {pace}"
 
 
 def _timeline(entry: Any, label: str) -> Iterator[str]:
@@ -106,7 +111,7 @@ def _ensembles(entry: Any, label: str) -> Iterator[str]:
         ("mean agreement", entry.mean_agreement),
         ("Krippendorff's alpha", entry.krippendorff_alpha),
         ("accuracy", entry.accuracy),
-        ("agreement tells right from wrong", entry.disagreement_signal),
+        ("agreement tells right from wrong, AUC", entry.disagreement_signal),
     ):
         if one.value is not None:
             yield f"{label}: {title} {one.value:.3g}{_between(one.interval, _three)}"

@@ -116,7 +116,7 @@ def census(reader: Reader, experiment: str, narrow: Callable[[Scope], str] | Non
         event_names=events,
         operations=frozenset(row[7] for row in spans if row[7] in INFERENCE),
         other_models=any(row[8] and row[7] not in INFERENCE and row[7] not in AGGREGATES for row in spans),
-        tokens=None if flat else _token_column(sum(row[9] for row in spans), sum(row[10] for row in spans)),
+        tokens=None if flat else _token_column(rows),
     )
 
 
@@ -131,7 +131,9 @@ def _replaced(reader: Reader, experiment: str) -> set[str]:
     return {run for (run,) in reader.rows(told, [experiment])}
 
 
-def _token_column(with_input: int, with_any: int) -> str | None:
+def _token_column(rows: Sequence[Sequence[Any]]) -> str | None:
+    """Of all rows of the experiment: a call that is not asked for may be the one that another wraps."""
+    with_input, with_any = (sum(row[at] for row in rows if row[1] == "span") for at in (9, 10))
     if with_any <= 1:
         return None
     return "input_tokens" if with_input == with_any else "coalesce(input_tokens, output_tokens)"
@@ -204,8 +206,8 @@ def _any_call(reader: Reader, seen: Census) -> bool:
 
 def _calls(reader: Reader, seen: Census) -> str:
     """Return the calls of a model as SQL: the view where wrappers may be among them, else the same for less."""
-    where = seen.scope.where
-    if seen.tokens and reader.rows(WRAPPED.format(which=where, tokens=seen.tokens), seen.scope.params):
+    where, everything = seen.scope.where, "experiment = $1"
+    if seen.tokens and reader.rows(WRAPPED.format(which=everything, tokens=seen.tokens), [seen.scope.experiment]):
         return f"llm_calls WHERE {where}"
     if seen.other_models or not seen.operations:
         return f"events WHERE {where} AND {CALL}"

@@ -33,8 +33,9 @@ def scan(
 ) -> None:
     """Look for secrets in every file of the store; say where they stand, never what they are.
 
-    Exits with 0 where there is none and with 1 where there is one. `--purge` rewrites the files that hold them: the
-    one command that changes what was recorded. What a living process holds in its journal stays until that ends.
+    Exits with 0 where there is none and with 1 where there is one, or a file that cannot be read. `--purge` rewrites
+    the files that hold them: the one command that changes what was recorded. What a living process holds in its
+    journal stays until that ends.
 
     Example: tele scan
 
@@ -51,7 +52,7 @@ def scan(
     done = _purge(layout, wait) if purge else {}
     report = run_scan(layout)
     _print(report, format_, done)
-    if report.total:
+    if report.total or report.unreadable:  # of what cannot be read nobody knows
         sys.exit(1)
 
 
@@ -94,7 +95,8 @@ def _print(report: ScanReport, format_: str, done: dict[str, object]) -> None:
     for sentence in report.unreadable:
         write_line(safe(sentence))
     if not report.total:
-        write_line("No secret was found." if not done else "No secret is left.")
+        rest = " in the files that can be read" if report.unreadable else ""
+        write_line(f"No secret was found{rest}." if not done else f"No secret is left{rest}.")
         return
     rules = ", ".join(f"{rule} {number:,}" for rule, number in report.rules.most_common())
     write_line(f"{count(report.total, 'secret')} in {count(len(report.files), 'file')} ({rules}).")

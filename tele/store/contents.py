@@ -6,6 +6,7 @@ manifest, quarantine. What is asked about a text is the caller's to say.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,11 +66,20 @@ class Unreadable:
 
 
 def rows(
-    con: duckdb.DuckDBPyConnection, layout: Layout, path: Path, columns: tuple[str, ...], suspicious: Suspicious
+    con: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    path: Path,
+    columns: tuple[str, ...],
+    suspicious: Suspicious,
+    *,
+    sha256: str | None = None,
 ) -> Iterator[Row | Unreadable]:
-    """Give the rows of one segment whose texts, one behind the other, are suspicious."""
+    """Give the rows of one segment whose texts, one behind the other, are suspicious.
+
+    `sha256` is what the manifest says of it; a file that no entry names has the beginning of its own for a name.
+    """
     file = str(path.relative_to(layout.root))
-    if not own_name(path):
+    if not (own_name(path) if sha256 is None else _digest(path) == sha256):
         yield Unreadable(file, "it is not what was written: run `tele check`")
         return
     source = f"read_parquet({quoted(path)}, file_row_number=true)"
@@ -86,6 +96,11 @@ def rows(
         query = f"SELECT file_row_number, event_id, name, {listed} FROM {source} WHERE file_row_number IN ({some})"
         for number, event_id, name, *values in con.execute(query).fetchall():
             yield Row(file, number, event_id, name, dict(zip(names, values, strict=True)))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def lines(layout: Layout, suspicious: Suspicious) -> Iterator[Line | Body]:

@@ -24,6 +24,7 @@ from tele.store import blobs
 from tele.store.columns import BY_NAME, NAMES
 from tele.store.compact import columns_of
 from tele.store.contents import Row, bodies, rows, started
+from tele.store.journals import dead, headers
 from tele.store.layout import Layout
 from tele.store.lease import changing
 from tele.store.line import finish
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     import duckdb
 
 __all__ = ["Cleaner", "PurgeReport", "purge"]
+
+_LINE_MAY_FOLLOW_NS = 10 * 1_000_000_000
+"""How long after its body a line of a living writer may come: lines are gathered, of a large request for seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ def purge(layout: Layout, cleaner: Cleaner, *, wait: float = 0.0) -> PurgeReport
 
     Raises StoreBusy, DamagedFile (repair the store first) or StoreNotWritable.
     """
+    began = time.time_ns() - (_LINE_MAY_FOLLOW_NS if _written_to(layout) else 0)
     seal(layout, wait=wait)
     with changing(layout, wait=wait), workbench(layout) as con:
         state = load(layout)
@@ -102,9 +107,10 @@ def purge(layout: Layout, cleaner: Cleaner, *, wait: float = 0.0) -> PurgeReport
         if plan.removed or opened or entries:
             plan.remarks += [_about(f"manifest/{n:012d}.json", digest, "") for n, digest in entries.items()]
             added = [*plan.added, *remark(con, layout, plan.remarks)]
+            # A body that came, or was referred to again, since then stays: its line may stand behind what was sealed.
             entry = Entry(
                 "purge",
-                time.time_ns(),
+                began,
                 added,
                 plan.removed,
                 opened=opened,
@@ -118,6 +124,11 @@ def purge(layout: Layout, cleaner: Cleaner, *, wait: float = 0.0) -> PurgeReport
                 (layout.manifest / f"{n:012d}.json").unlink(missing_ok=True)
             sweep(layout, state, grace_seconds=0.0)
     return PurgeReport(plan.rows, len(plan.added), len(plan.bodies), len(entries), waiting)
+
+
+def _written_to(layout: Layout) -> bool:
+    """Whether a living process holds a journal."""
+    return any(not dead(layout, header) for header in headers(layout))
 
 
 def _readers_are_through(layout: Layout, state: State, wait: float) -> bool:
@@ -137,10 +148,18 @@ def _about(file: str, before: str, after: str) -> Remark:
 
 
 def _bodies(layout: Layout, cleaner: Cleaner, plan: _Plan) -> None:
-    """Keep each body that changes under its new hash; the old one goes with this entry."""
+    """Keep each body that changes under its new hash; the old one goes with this entry.
+
+    A file whose content is not what its name says is damaged, or not of the store: it is not made to look whole.
+    """
     for body in bodies(layout, cleaner.suspicious):
         path = Path(body.file)
-        cleaned = cleaner.body(body.text) if path.parts[0] == "blobs" and not path.name.startswith(".") else body.text
+        if path.parts[0] != "blobs":
+            continue
+        content = body.text.encode("utf-8", "surrogateescape")
+        if path.parts[1:] != (path.name[:2], path.name) or hashlib.sha256(content).hexdigest() != path.name:
+            continue
+        cleaned = cleaner.body(body.text)
         if cleaned != body.text:
             digest = blobs.put(layout.blobs, cleaned.encode("utf-8", "surrogateescape"), durable=True)
             plan.bodies[path.name] = digest
@@ -162,13 +181,14 @@ def _moved(value: Any, moved: Mapping[str, str]) -> Any:
 def _segment(con: duckdb.DuckDBPyConnection, layout: Layout, cleaner: Cleaner, segment: Segment, plan: _Plan) -> None:
     path = layout.root / segment.path
     changed: dict[int, dict[str, Any]] = {}
-    for found in rows(con, layout, path, cleaner.columns, cleaner.suspicious):
+    for found in rows(con, layout, path, cleaner.columns, cleaner.suspicious, sha256=segment.sha256):
         if isinstance(found, Row) and (columns := cleaner.row(found.columns)):
             changed[found.number] = columns
+    if changed or plan.bodies:  # also of one that cannot be read: it may refer to a body that is to go
+        verify(layout, [segment], again=True)
     referring = _referring(con, path, plan.bodies) if plan.bodies else {}
     if not changed and not referring:
         return
-    verify(layout, [segment], again=True)
     for number, columns in referring.items():
         mine = changed.setdefault(number, {})
         for name, value in columns.items():

@@ -14,7 +14,7 @@ import orjson
 from tele.store.columns import BY_NAME
 from tele.telemetry.limits import BODY_BYTES, cap
 from tele.telemetry.plain import plain
-from tele.telemetry.redact import FAILED, clean, redact, secret_key
+from tele.telemetry.redact import FAILED, clean, in_pieces, named, redact, secret_key
 
 __all__ = ["encode"]
 
@@ -48,9 +48,10 @@ def _short(value: Any, left: list[int]) -> bool:
         return False
     kind = type(value)
     if kind is dict:
-        return all(type(key) is str and not secret_key(key) and _short(item, left) for key, item in value.items())
+        plain_keys = all(type(key) is str and not secret_key(key) and _short(item, left) for key, item in value.items())
+        return plain_keys and not named(value)
     if kind is list:
-        return all(_short(item, left) for item in value)
+        return all(_short(item, left) for item in value) and not in_pieces(value)
     return kind in _LEAVES
 
 

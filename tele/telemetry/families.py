@@ -149,8 +149,13 @@ FAMILIES: tuple[Family, ...] = (
                 "event.created; one event of a chain of reasoning; confidence; chain_id, name, version, position, id, "
                 "type, decision, alternatives, reasoning, code_section, spec_reference, parent, depends_on, stage"
             ),
-            "chain.created; a chain of reasoning is made; events; chain_id, name",
-            "chain.saved; a chain of reasoning is saved; events; chain_id, name",
+            "chain.created; a chain of reasoning is made; n_events, n_warnings; chain_id, name, version, hash",
+            (
+                "chain.saved; a later version of a chain is saved; n_events, n_warnings; "
+                "chain_id, name, version, hash, parent_hash"
+            ),
+            "chain.archived; a chain is left out of lists and searches; ; chain_id",
+            "chain.restored; a chain is no longer left out; ; chain_id",
             "chain.loaded; a chain of reasoning is loaded; events; chain_id, name",
         ),
         ("crucible_trace",),

@@ -23,6 +23,8 @@ _TYPES = {name: _PYTHON[BY_NAME[name].type] for name in USER_COLUMNS if not BY_N
 _SCALARS = frozenset({str, int, float, bool})
 _GENAI = ("gen_ai.operation.name", "gen_ai.request.model", "gen_ai.usage.input_tokens")
 _MOST_PLANS = 4096
+_LARGE_PLAN = 128
+"""Keys, of 32 characters on average, above which nothing is remembered: a client may make them of data."""
 _warned: set[str] = set()
 
 
@@ -89,9 +91,12 @@ def clean_keys(keys: tuple[Any, ...]) -> bool:
     """Whether none of `keys` names a secret; remembered, as a call site gives the same ones each time."""
     known = _clean_keys.get(keys)
     if known is None:
-        if len(_clean_keys) >= _MOST_PLANS:
-            _clean_keys.clear()
-        known = _clean_keys[keys] = all(isinstance(key, str) and not secret_key(key) for key in keys)
+        known = all(isinstance(key, str) and not secret_key(key) for key in keys)
+        known = known and not ("value" in keys and ("key" in keys or "name" in keys))  # `redact.named` decides
+        if len(keys) <= _LARGE_PLAN and sum(map(len, map(str, keys))) <= _LARGE_PLAN * 32:
+            if len(_clean_keys) >= _MOST_PLANS:
+                _clean_keys.clear()
+            _clean_keys[keys] = known
     return known
 
 

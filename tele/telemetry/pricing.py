@@ -25,6 +25,8 @@ __all__ = ["CLIENT_CACHE", "Price", "Usage", "add_cost", "forget", "load", "own_
 CLIENT_CACHE = "client-cache"
 """`price_ref` of a call that the client's own cache answered: it cost nothing."""
 _MOST_KNOWN = 10_000
+_LONGEST_NAME = 512
+"""Characters of a provider, model and tier together: what is longer is none of a table's, and is not remembered."""
 _COUNTS = tuple(f"{name}_tokens" for name in Usage._fields[:5])
 """Columns that `Usage` begins with."""
 
@@ -79,6 +81,8 @@ def price(provider: str | None, model: str, ns: int, tier: str | None = None) ->
 
     Remembered by provider, model, tier and quarter of an hour. Raises BadInput where the user's own table is not sound.
     """
+    if len(provider or "") + len(model) + len(tier or "") > _LONGEST_NAME:
+        return None
     if _configured[0] != process.configured:
         forget()
     key = (provider, model, ns // SLOT_NS, tier)

@@ -29,6 +29,9 @@ __all__ = [
     "MARK",
     "MIN_SECRET",
     "clean",
+    "forbid",
+    "in_pieces",
+    "named",
     "on_change",
     "redact",
     "redacted",
@@ -46,16 +49,27 @@ FAILED = "[REDACTED:failed]"
 _MOST_PIECES = 10_000
 _PIECES = ("text", "content", "delta", "arguments", "output")
 """Keys under which the pieces of one text stand in a list of objects."""
+_PIECES_SET = frozenset(_PIECES)
+_AT_A_CUT = 128
+"""Characters on each side of a cut between two pieces that show whether a secret was cut there."""
+_KEY_LENGTH, _MOST_KNOWN = 16, 32
+"""Of keys that are taken out as they are."""
+_LONG_KEY = 256
+"""What is remembered of keys is of shorter ones: keys made of data would fill the memory."""
 
 
 class _Rules:
     """The compiled rules: one set that finds which apply, and each by itself to replace with."""
 
     def __init__(
-        self, personal: tuple[Rule, ...] = (), own: tuple[Rule, ...] = (), keys: frozenset[str] = frozenset()
+        self,
+        personal: tuple[Rule, ...] = (),
+        own: tuple[Rule, ...] = (),
+        keys: frozenset[str] = frozenset(),
+        known: tuple[str, ...] = (),
     ) -> None:
-        self.personal, self.own, self.keys = personal, own, keys
-        self.rules = (*SECRETS, *personal, *own)
+        self.personal, self.own, self.keys, self.known = personal, own, keys, known
+        self.rules = (*SECRETS, *personal, *own, *(Rule("key", re2.escape(text)) for text in known))
         self.set = _search_set(rule.pattern for rule in self.rules)
         # What the short way of `encode` cannot take: a secret, a `null` (it may have been a NaN), an integer that may
         # be beyond 64 bits.
@@ -70,6 +84,7 @@ class _Rules:
                 *(rule.pattern for rule in self.rules),
                 *map(in_json, self.rules),
                 rf"{NAME}\\*[\"']\s*:",
+                rf"(?:key|name)\\*[\"']\s*:\s*\\*[\"']{NAME}\\*[\"']",
                 *(rf"(?i:{re.escape(key)})\\*[\"']" for key in self.keys),
             ]
         )
@@ -106,7 +121,7 @@ def _from_environment() -> tuple[Rule, ...]:
 def _after_in_child() -> None:
     _hits.clear()
     if _rules:
-        _rules.append(_Rules(_rules[-1].personal, _rules[-1].own, _rules[-1].keys))
+        _rules.append(_Rules(_rules[-1].personal, _rules[-1].own, _rules[-1].keys, _rules[-1].known))
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
@@ -133,10 +148,23 @@ def set_up(
             now.personal if personal is None else _personal(personal),
             now.own if patterns is None else tuple(_own(name, pattern) for name, pattern in patterns.items()),
             now.keys if keys is None else frozenset(map(str.lower, keys)),
+            now.known,
         )
     )
     for forget in on_change:
         forget()
+
+
+def forbid(*secrets: object) -> None:
+    """Take these very texts out of all that is recorded from now on: the keys that a watched client asks with.
+
+    A server may repeat them in what it refuses with, and that stands in every span around the call. What is short may
+    be a word that stands for no key (`EMPTY`, `not-needed`); of very many the first count.
+    """
+    now = _compiled()
+    new = [text for text in secrets if isinstance(text, str) and len(text) >= _KEY_LENGTH and text not in now.known]
+    if new and len(now.known) < _MOST_KNOWN:
+        _rules[-1] = _Rules(now.personal, now.own, now.keys, (*now.known, *dict.fromkeys(new))[:_MOST_KNOWN])
 
 
 def _personal(chosen: bool | Iterable[str]) -> tuple[Rule, ...]:
@@ -166,10 +194,45 @@ def secret_key(key: str) -> bool:
     """Whether the value under `key` is a secret by its name. Remembers what it has seen."""
     known = _keys.get(key)
     if known is None:
-        if len(_keys) > 10_000:  # noqa: PLR2004  # keys made of data would fill the memory
-            _keys.clear()
-        known = _keys[key] = bool(KEY.search(key)) or key.lower() in _compiled().keys
+        known = bool(KEY.search(key)) or key.lower() in _compiled().keys
+        if len(key) <= _LONG_KEY:
+            if len(_keys) > 10_000:  # noqa: PLR2004  # keys made of data would fill the memory
+                _keys.clear()
+            _keys[key] = known
     return known
+
+
+def named(value: Mapping[str, Any]) -> bool:
+    """Whether `value` is one attribute or header as an object, `{"key": ..., "value": ...}`, under a secret's name."""
+    if "value" not in value or isinstance(value["value"], (int, float, type(None))):
+        return False
+    return any(isinstance(name := value.get(said), str) and secret_key(name) for said in ("key", "name"))
+
+
+def in_pieces(items: list[Any]) -> bool:
+    """Whether the items of a list, each clean by itself, may hold a secret together; it may find too much."""
+    texts = list(_texts_of(items)) if 1 < len(items) <= _MOST_PIECES else ()
+    for pieces in texts:
+        cuts = [piece if len(piece) <= 2 * _AT_A_CUT else piece[:_AT_A_CUT] + piece[-_AT_A_CUT:] for piece in pieces]
+        cuts[0], cuts[-1] = cuts[0][-_AT_A_CUT:], cuts[-1][:_AT_A_CUT]
+        if _compiled().set.Match("".join(cuts).encode("utf-8", "surrogatepass")):
+            return True
+    return False
+
+
+def _texts_of(items: list[Any]) -> Iterator[list[str]]:
+    """Give the texts that may be one text in pieces."""
+    if isinstance(items[0], str):
+        if all(isinstance(item, str) for item in items):
+            yield items
+        return
+    found: dict[str, list[str]] = {}
+    for item in items:
+        if isinstance(item, dict):
+            for key in _PIECES_SET & item.keys():
+                if isinstance(text := item[key], str):
+                    found.setdefault(key, []).append(text)
+    yield from (texts for texts in found.values() if len(texts) > 1)
 
 
 def clean(encoded: bytes) -> bool:
@@ -196,11 +259,12 @@ def redact(value: Any) -> Any:
 
 def _members(value: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    secret = named(value)
     for key, item in value.items():
         name = shown = _text(key)
         while name in found:  # two secrets of one length: both values stay
             name = f"{shown} ({len(found)})"
-        found[name] = _under(key, item)
+        found[name] = _gone(item) if secret and key == "value" else _under(key, item)
     return found
 
 
@@ -209,6 +273,11 @@ def _under(key: str, item: Any) -> Any:
         return redact(item)
     if isinstance(item, (int, float)) and "token" in key.lower():
         return item  # a count of tokens, not a token
+    return _gone(item)
+
+
+def _gone(item: Any) -> Any:
+    """What stands in place of a value that its key says is a secret."""
     if isinstance(item, str) and MARK.fullmatch(item):
         return item
     return _mark("key", len(item) if isinstance(item, (str, list, dict)) else len(str(item)))

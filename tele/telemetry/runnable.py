@@ -79,18 +79,23 @@ class Runnable:
                 runner.close()
 
     def _stages(self, loop: list[asyncio.Runner]) -> None:
-        first = self._try("prepare", type(self).prepare, loop)
-        last = self._try("execute", type(self).main_stage(), loop)
-        if last is None:
-            last = self._try("score", type(self).score, loop)
         try:
-            self._call(type(self).cleanup, loop)
-        except Exception as error:  # noqa: BLE001  # what was measured counts; that it could not tidy up is told
-            self.run.log_event("cleanup_error", {"stage": "cleanup", "error": error})
+            first = self._try("prepare", type(self).prepare, loop)
+            last = self._try("execute", type(self).main_stage(), loop)
+            if last is None:
+                last = self._try("score", type(self).score, loop)
+        finally:  # also where somebody interrupts the run
+            self._tidy_up(loop)
         if last is not None and first is not None:
             last.add_note(f"Before it, prepare had failed: {first!r}")
         if (raised := last or first) is not None:
             raise raised
+
+    def _tidy_up(self, loop: list[asyncio.Runner]) -> None:
+        try:
+            self._call(type(self).cleanup, loop)
+        except Exception as error:  # noqa: BLE001  # what was measured counts; that it could not tidy up is told
+            self.run.log_event("cleanup_error", {"stage": "cleanup", "error": error})
 
     def _try(self, stage: str, method: Callable[..., Any], loop: list[asyncio.Runner]) -> Exception | None:
         try:

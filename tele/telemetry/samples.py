@@ -10,7 +10,7 @@ import threading
 
 __all__ = ["Samples"]
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal's handler, or a finalizer, may record within
 """One for all runs: each holds it for the time of a look into a set."""
 
 
@@ -69,7 +69,7 @@ class Samples:
 
 def _after_in_child() -> None:
     global _lock
-    _lock = threading.Lock()  # another thread of the parent may have held it
+    _lock = threading.RLock()  # another thread of the parent may have held it
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork

@@ -22,7 +22,7 @@ from tele.telemetry.scope import INHERITED, OUTSIDE, Node, here, place
 from tele.telemetry.ticker import ticker
 from tele.telemetry.wrap import onto, wrap
 
-__all__ = ["Span", "copied", "current_span", "inherited", "span"]
+__all__ = ["Span", "copied", "counted", "current_span", "failure", "inherited", "span"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -107,8 +107,7 @@ class Span(Node):
         end = self.start_ns + ambient.monotonic() - self.mono_ns
         self.ended = True
         if self.sampled and ticker.young.pop(id(self), None) is None:
-            with ticker.writing:  # our start is being appended, or was: the end stands behind it
-                self.ended = True
+            ticker.wait()  # our start is being appended, or was: the end stands behind it
         try:
             here.reset(token)
         except ValueError:  # closed in another context (a generator finished elsewhere): that one was never entered
@@ -172,6 +171,9 @@ class Span(Node):
             self._event_id = ambient.ids.event(begun)
         return self._event_id
 
+    def counted_within(self) -> None:
+        """Hear that a call within has counted tokens, or its cost."""
+
     # ── as a decorator ───────────────────────────────────────────────────────────────────────────────────────────
 
     def __call__(self, function: F) -> F:
@@ -223,7 +225,7 @@ class Span(Node):
         try:
             attributes = self._attributes
             if error is not None:
-                attributes = {**(attributes or {}), **_failure(record, error)}
+                attributes = {**(attributes or {}), **failure(record, error)}
             flat = fill(record, self._fields, attributes)
             if self._attributes is not None and (more := spoken_of(record)):
                 self.scope = self.scope.with_columns(more | self.scope.columns)
@@ -233,9 +235,18 @@ class Span(Node):
                 record["status"] = "error"
             if "model" in record or "input_tokens" in record or "output_tokens" in record or "cost_usd" in record:
                 add_cost(record)
+                counted(record, self._parent)
         except Exception as fault:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
             process.lose(fault, 0)
         process.write(record, self.scope.encoded, flat=flat and "input" not in record and "output" not in record)
+
+
+def counted(record: dict[str, Any], above: Node) -> None:
+    """Tell the spans above of a record that it counts tokens or a cost, so that none of them counts them again."""
+    if "input_tokens" in record or "output_tokens" in record or "cost_usd" in record:
+        while isinstance(above, Span):
+            above.counted_within()
+            above = above.outside
 
 
 def _returned(entered: Span, result: Any) -> Any:
@@ -268,7 +279,7 @@ def copied(attributes: object) -> dict[str, Any]:
     return {"user.attributes": attributes}
 
 
-def _failure(record: dict[str, Any], error: BaseException) -> dict[str, Any]:
+def failure(record: dict[str, Any], error: BaseException) -> dict[str, Any]:
     """Mark the record as failed by `error`; return the attributes that say more."""
     if isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and not error.code):
         return {}

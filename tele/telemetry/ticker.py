@@ -18,6 +18,7 @@ __all__ = ["OPEN_NS", "Ticker", "ticker"]
 
 OPEN_NS = 100_000_000
 _TICK_SECONDS = 0.05
+_PATIENCE_SECONDS = 5.0
 
 
 class _Started(Protocol):
@@ -57,6 +58,14 @@ class Ticker:
         while generation == self.generation:
             wait.wait(_TICK_SECONDS)
             self.tick()
+
+    def wait(self) -> None:
+        """Wait until the start that is being appended stands.
+
+        Not for ever: in a signal's handler, or a finalizer, it may be the journal below us that the ticker waits for.
+        """
+        if self.writing.acquire(timeout=_PATIENCE_SECONDS):
+            self.writing.release()
 
     def tick(self, age: int = OPEN_NS) -> None:
         """Write as started what is open for `age` nanoseconds; have the store sealed when that is due."""

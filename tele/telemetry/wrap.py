@@ -76,7 +76,8 @@ def wrap(
 
     Around a generator it is entered at the first step and left at the end; between the steps the caller is where it
     was. `yielded(entered, value)` sees what a generator gives. `returned(entered, value)` takes over from a function
-    that has returned: it leaves what was entered, now or later, and gives what the caller gets.
+    that has returned: it leaves what was entered, now or later, and gives what the caller gets. Where it is interrupted
+    what was entered is left once more, which does nothing to what was left before.
     """
     if inspect.isasyncgenfunction(function):
         return cast("F", _async_generator(function, make, yielded))
@@ -101,11 +102,10 @@ def _handing_over(function: Callable[..., Any], make: Any, returned: Callable[[A
         entered = make(args, kwargs)
         entered.__enter__()
         try:
-            value = function(*args, **kwargs)
-        except BaseException as error:
+            return returned(entered, function(*args, **kwargs))
+        except BaseException as error:  # an interrupt while the value is read ends the call as well
             entered.__exit__(type(error), error, error.__traceback__)
             raise
-        return returned(entered, value)
 
     return call
 
@@ -119,11 +119,11 @@ def _coroutine(
         entered.__enter__()
         try:
             value = await function(*args, **kwargs)
+            if returned is not None:
+                return returned(entered, value)
         except BaseException as error:
             entered.__exit__(type(error), error, error.__traceback__)
             raise
-        if returned is not None:
-            return returned(entered, value)
         entered.__exit__(None, None, None)
         return value
 

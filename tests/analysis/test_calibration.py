@@ -156,7 +156,7 @@ class TestOfAnExperiment:
             record_chain(says(0.7))
             tele.metric("f1", 0.4)
         with tele_store.open() as reader:
-            with pytest.raises(BadInput, match="threshold=0.5"):
+            with pytest.raises(BadInput, match=r"threshold=0\.5"):
                 calibration(reader, "e", outcome="f1")
             assert calibration(reader, "e", outcome="f1", threshold=0.4).groups["a"].accuracy == 1
             for asked, why in (

@@ -90,6 +90,6 @@ def test_sections_are_shown_where_they_were_asked_for(log):
     text = shown(analyze(log, "trial", detail=["all"], budget_usd=1.0))
 
     assert "first token p50 10.0 ms" in text
-    assert "error budget of 99.9 % burns at 0" in text
+    assert "error budget of 99.9 % burns 0 times as fast as it may" in text
     assert "ensembles" not in text
     assert max(map(len, text.splitlines())) <= 80

@@ -67,6 +67,7 @@ def test_views_come_in_an_order_in_which_they_can_be_made():
         "ensembles",
         "hedges",
         "reasoning",
+        "chain_versions",
         "chains",
     ]
     assert all(text.startswith(f"CREATE OR REPLACE VIEW {name} AS\n") for name, text in view_sql().items())

@@ -31,6 +31,50 @@ class TestShortWay:
         assert encode({"name": "s", "attributes": attributes}, refuse, b"k") == b"long"
 
 
+class TestWhatTheShortWayMayNotTake:
+    @pytest.mark.parametrize(
+        "output",
+        [
+            ["see sk-an", "t-api03-" + "Zx9" * 15],
+            [{"text": "x" * 500 + " sk-"}, {"text": "ant-"}, {"text": "Zx9" * 15 + " y" * 500}],
+            [{"role": "assistant", "content": "AK"}, {"role": "assistant", "content": "IA" + "Q2W3E4R5T6Y7U2I3"}],
+        ],
+    )
+    def test_a_secret_that_came_in_chunks_is_taken_out_of_them(self, output):
+        found = encode({"name": "s", "output": output}, refuse, b"k")
+        assert b"[REDACTED:" in found
+        assert b"Zx9Zx9" not in found
+        assert b"Q2W3" not in found
+
+    def test_messages_beside_each_other_stay(self, monkeypatch):
+        monkeypatch.setattr(module, "_long_way", lambda *_: pytest.fail("the long way"))
+        messages = [{"role": "system", "content": "be kind " * 50}, {"role": "user", "content": "who are you?"}]
+        assert json.loads(encode({"name": "s", "input": messages}, refuse, b"k"))["input"] == messages
+
+    @pytest.mark.parametrize(
+        "held",
+        [
+            {"headers": [{"name": "x-api-key", "value": "hunter2-keyed"}]},
+            {"exemplars": [{"filteredAttributes": [{"key": "password", "value": {"stringValue": "hunter2-keyed"}}]}]},
+            {"key": "client_secret", "value": "hunter2-keyed"},
+            {"text": 'sent [{"key": "password", "value": {"stringValue": "hunter2-keyed"}}]'},
+            {"text": json.dumps({"inner": json.dumps([{"name": "Cookie", "value": "hunter2-keyed"}])})},
+        ],
+    )
+    @pytest.mark.parametrize("flat", [False, True])
+    def test_a_secret_beside_its_name_goes(self, held, flat):
+        from tele.telemetry.fields import clean_keys
+
+        known = flat and all(isinstance(value, str) for value in held.values()) and clean_keys(tuple(held))
+        found = encode({"name": "s", "attributes": {"kept": "yes", **held}}, refuse, b"k", flat=known)
+        assert b"hunter2" not in found
+        assert json.loads(found)["attributes"]["kept"] == "yes"
+
+    @pytest.mark.parametrize("value", [{"name": "auth_ms", "value": 12.5}, {"key": "colour", "value": "red"}])
+    def test_a_number_or_another_name_stays(self, value):
+        assert json.loads(encode({"name": "s", "attributes": {"a": value}}, refuse, b"k"))["attributes"]["a"] == value
+
+
 class TestColumns:
     def test_columns_of_text_hold_text(self):
         record = {"name": 5, "model": ["a"], "error_message": {"a": float("nan")}, "unit": "\ud800"}

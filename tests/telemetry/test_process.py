@@ -177,6 +177,29 @@ print(sum(tele.dropped().values()))
         assert sum(tele.dropped().values()) == 5
 
 
+class _Unreadable(Exception):
+    def __str__(self):
+        raise RuntimeError("there is no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ValueError("no: " + "sk-" + "ant-api03-" + "Zx9" * 15), "ValueError: no: [REDACTED:"),
+        (_Unreadable(), "_Unreadable"),
+    ],
+)
+def test_why_something_was_lost_is_told_without_secrets_and_never_raises(tele_store, error, why, caplog):
+    process.lose(error)
+    assert [reason.startswith(why) for reason in tele.dropped()] == [True]
+    with tele.span("s"):
+        pass
+    tele.flush()
+    process.lost.clear()
+    assert "Zx9" not in caplog.text
+    assert b"Zx9" not in b"".join(path.read_bytes() for path in tele_store.path.rglob("*.jsonl"))
+
+
 def test_a_network_file_system_is_warned_of_once(tele_store, monkeypatch, caplog):
     monkeypatch.setattr("tele.telemetry.process.network_filesystem", lambda _: "nfs4")
     with caplog.at_level(logging.WARNING, logger="tele"):

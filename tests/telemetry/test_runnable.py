@@ -113,3 +113,19 @@ def test_a_decorated_class_has_a_run_for_each_call_of_its_work(tele_store):
 
     assert [Work().run(1), Work().run(2)] == [1, 2]
     assert tele_store.rows("SELECT count(DISTINCT run_id) FROM metrics WHERE name = 'm'") == [(2,)]
+
+
+def test_the_clean_up_comes_also_where_somebody_interrupts_the_work(tele_store):
+    tidied = []
+
+    class Work(tele.Runnable):
+        def run(self):
+            raise KeyboardInterrupt
+
+        def cleanup(self):
+            tidied.append(self.config)
+
+    with pytest.raises(KeyboardInterrupt):
+        Work.launch("e", {"rate": 1})
+    assert tidied == [{"rate": 1}]
+    assert tele_store.rows("SELECT status FROM runs") == [("failed",)]

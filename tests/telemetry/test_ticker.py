@@ -83,3 +83,20 @@ def test_an_end_does_not_wait_for_what_the_users_own_code_waits_for(tele_store):
         if tele_store.rows("SELECT count(*) FROM events WHERE name = 'long'") == [(1,)]:
             break
     assert tele_store.rows("SELECT status FROM events WHERE name = 'long'") == [("ok",)]
+
+
+def test_a_span_within_a_handler_does_not_wait_for_the_ticker_that_waits_for_it(tele_store, monkeypatch):
+    """A signal may come while a record is appended; the ticker then waits for that, and the span for the ticker."""
+    from tele.telemetry.process import process
+    from tele.telemetry.ticker import ticker
+
+    monkeypatch.setattr("tele.telemetry.ticker._PATIENCE_SECONDS", 0.05)
+    tele.event("first")
+    with process.journal._lock, tele.span("handler") as span:
+        telling = threading.Thread(target=ticker.tick, args=(-(10**9),), daemon=True)
+        telling.start()
+        while id(span) in ticker.young:
+            time.sleep(0.001)
+        time.sleep(0.02)
+    telling.join(10)
+    assert tele_store.rows("SELECT name, status FROM spans") == [("handler", "ok")]

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+
+import pytest
+
 from tele.trace import Chain, ReasoningEvent, chain_records
 
 
@@ -48,3 +53,26 @@ def test_the_mean_confidence_is_over_the_events_that_state_one():
 
     assert Chain("c", "n", steps(0.5, None, 1.0)).mean_confidence == 0.75
     assert Chain("c", "n", steps(None)).mean_confidence is None
+
+
+def event(id_, **said):
+    return ReasoningEvent(**{"type": "pattern_applied", "decision": f"d{id_}", "reasoning": "r", "id": id_} | said)
+
+
+def test_a_hash_is_of_what_the_events_say_in_their_order_and_of_nothing_else():
+    first, second = event("1", confidence=0.5), event("2", metadata={"b": 1, "a": 2})
+    chain = Chain("c", "n", (first, second))
+
+    spelled = (
+        b'{"confidence":0.5,"decision":"d1","id":"1","reasoning":"r","type":"pattern_applied"}\n'
+        b'{"decision":"d2","id":"2","metadata":{"a":2,"b":1},"reasoning":"r","type":"pattern_applied"}\n'
+    )
+    assert chain.hash == hashlib.sha256(spelled).hexdigest()
+    assert Chain("other", "name", (first, second), version=7).hash == chain.hash
+    assert Chain("c", "n", (second, first)).hash != chain.hash
+
+
+def test_a_chain_cannot_be_changed_and_can_be_a_key():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Chain("c", "n").name = "m"
+    assert {Chain("c", "n", (event("1", metadata={"a": 1}),)): 1}

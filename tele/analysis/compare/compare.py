@@ -282,7 +282,9 @@ def _comparison(case: _Case, allowed: Corrected, options: Options) -> Comparison
             why=found.why,
             confidence=1 - options.alpha,
             ranks=found.effect if found.towards is not None else None,
+            measured_in=case.metric.unit,
         ),
+        measured_in=case.metric.unit,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tele.analysis.compare.words import figure, figures
 from tele.analysis.comparisons import Check, Comparison
+from tele.analysis.measure import in_order
 from tele.errors import BadInput
 
 __all__ = ["Condition", "check", "condition", "worse"]
@@ -83,16 +84,16 @@ def check(
     Raises BadInput, with the nearest names, where the figure is neither one of a group nor a recorded metric.
     """
     path = _NAMES.get(asked.name, asked.name)
-    of_group = any(_at(group, path, missing=_NOWHERE) is not _NOWHERE for group in groups)
-    if not of_group and asked.name not in recorded:
+    if any(_is_figure(group, path) for group in groups) or (not groups and path in _NAMES.values()):
+        return [_held(asked, kind, group, path, None, registered) for group in groups or [{"key": {}}]]
+    if asked.name not in recorded:
         near = get_close_matches(asked.name, [*_NAMES, *recorded], cutoff=0.5)
         hint = f" Nearest: {', '.join(near)}." if near else f" There are {', '.join([*_NAMES, *recorded])}."
         raise BadInput(f"No figure is named {asked.name!r}.{hint}")
-    found = {} if of_group else means(asked.name)
-    return [
-        _held(asked, kind, group, path, found.get(tuple(group["key"].values())) if not of_group else None, registered)
-        for group in groups
-    ]
+    found = means(asked.name)
+    named = [key for key in (tuple(group["key"].values()) for group in groups) if set(key) - {None}]
+    keys = in_order(dict.fromkeys([*found, *named]))  # a metric may have values where no request is, and the reverse
+    return [_held(asked, kind, {"key": dict(enumerate(key))}, "", found.get(key), registered) for key in keys]
 
 
 def worse(comparisons: Sequence[Comparison], metrics: Sequence[str]) -> list[Check]:
@@ -139,6 +140,11 @@ def _at(group: Mapping[str, Any], path: str, *, missing: object = None) -> Any:
             return missing
         found = found[part]
     return found
+
+
+def _is_figure(group: Mapping[str, Any], path: str) -> bool:
+    found = _at(group, path, missing=_NOWHERE)
+    return found is not _NOWHERE and not isinstance(found, Mapping)
 
 
 def _number(value: object) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from tele.analysis.compare.load import Arm
 from tele.analysis.compare.metrics import Metric
 from tele.analysis.compare.words import figure, p_text
 from tele.analysis.comparisons import Absent, Comparison, EffectSize, Missing, Verdict
+from tele.analysis.stats.equivalence import equivalence
 from tele.analysis.stats.results import Alternative, TestResult
 from tele.analysis.stats.summary import mean_interval, one_sample_t
 from tele.errors import BadInput
@@ -70,8 +71,13 @@ class _Held:
 
 def _held(one: Hypothesis, metric: Metric, name: str, values: np.ndarray, unit: str) -> _Held:
     side: Alternative = "less" if one.relation in ("<", "<=") else "greater"
+    value = one.value or 0.0
     try:
-        test = one_sample_t(values, one.value or 0.0, alternative=side)
+        if one.relation == "=":  # against a constant a pair differs as a value does
+            test = equivalence(values, np.full(values.size, value), one.margin or 0.0, paired=True)
+            test = replace(test, test="equivalence (one-sample TOST)")
+        else:
+            test = one_sample_t(values, value, alternative=side)
     except BadInput as refused:
         return _Held(one, metric, name, values, unit, None, str(refused).rstrip("."))
     return _Held(one, metric, name, values, unit, test, f"one side, {values.size} {unit}s, against a declared value")
@@ -93,8 +99,10 @@ def _comparison(held: _Held, allowed: Corrected, alpha: float) -> Comparison:
     interval = mean_interval(values, confidence=1 - alpha).interval if test is not None else None
     sd = float(values.std(ddof=1)) if values.size > 1 else 0.0
     shown = allowed.p_adjusted is not None and allowed.p_adjusted <= alpha
-    verdict = _verdict(metric, below=held.below, shown=shown, tested=test is not None)
+    verdict = _verdict(held, shown=shown)
     sign = "below" if held.below else "above"
+    if one.relation == "=":
+        sign = f"within ±{figure(one.margin, metric.unit)} of"
     p = None if test is None else test.p_value
     said = f"is shown to be {sign} it" if shown else f"is not shown to be {sign} it"
     nothing = Absent(0, 0, 0)
@@ -123,23 +131,27 @@ def _comparison(held: _Held, allowed: Corrected, alpha: float) -> Comparison:
         needed_n=None,
         missing=Missing(nothing, nothing, "exclude"),
         better=metric.better,
-        margin=None,
+        margin=one.margin if one.relation == "=" else None,
         reference=value,
         registered=one.registered,
         also=(),
         verdict=verdict,
-        words=f"{metric.name}: {name} {figure(mean)} against {figure(value)}, p {p_text(p)}: the mean {said}.",
+        words=f"{metric.name}: {name} {figure(mean, metric.unit)} against {figure(value, metric.unit)}, "
+        f"p {p_text(p)}: the mean {said}.",
+        measured_in=metric.unit,
     )
 
 
-def _verdict(metric: Metric, *, below: bool, shown: bool, tested: bool) -> Verdict:
-    if not tested:
+def _verdict(held: _Held, *, shown: bool) -> Verdict:
+    if held.test is None:
         return "underpowered"
     if not shown:
         return "undecided"
-    if metric.better is None:
+    if held.hypothesis.relation == "=":
+        return "tied"
+    if held.metric.better is None:
         return "different"
-    return "better" if (metric.better == "lower") == below else "worse"
+    return "better" if (held.metric.better == "lower") == held.below else "worse"
 
 
 def outcome(one: Hypothesis, comparisons: Sequence[Comparison], alpha: float) -> dict[str, Any]:
@@ -169,13 +181,20 @@ def _state(found: Comparison, one: Hypothesis, alpha: float) -> str:
         return "supported" if found.p_adjusted <= alpha else "open"
     if one.relation == "=":
         return "supported" if found.verdict == "tied" else "contradicted" if found.p_adjusted <= alpha else "open"
-    sign = 1 if found.treatment == (one.treatment or found.treatment) else -1
+    sign = 1 if found.baseline == one.baseline else -1
     up = 1 if one.relation in (">", ">=") else -1
     if one.relation in (">=", "<=") and one.margin is not None:
         return _no_worse(found, sign * up, one.margin)
     if found.p_adjusted > alpha:
         return "open"
-    return "supported" if sign * up * found.difference > 0 else "contradicted"
+    return "supported" if sign * up * _above(found) > 0 else "contradicted"
+
+
+def _above(found: Comparison) -> float:
+    """Which side is above, by its sign: of ranks where ranks were tested, for the means may say the opposite."""
+    if found.effect is not None and found.effect.name == "Cliff's delta":
+        return found.effect.value
+    return found.difference or 0.0
 
 
 def _no_worse(found: Comparison, way: int, margin: float) -> str:

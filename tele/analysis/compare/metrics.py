@@ -70,9 +70,10 @@ def metric(name: str, recorded: Sequence[str], better: Mapping[str, Better]) -> 
     if (match := _PASS.fullmatch(name)) and name not in recorded:
         whole = metric(match[1], recorded, better)
         return Metric(name, better.get(name, "higher"), whole.sql, None, None, match[1], int(match[3]), match[2] == "^")
-    if name in OF_REQUESTS:
+    if name in OF_REQUESTS:  # what the user recorded under that name is what they mean
         known = OF_REQUESTS[name]
-        return Metric(name, better.get(name, known.better), known.sql, known.unit)
+        sql, unit = (None, None) if name in recorded else (known.sql, known.unit)
+        return Metric(name, better.get(name, known.better), sql, unit)
     if name in recorded:
         return Metric(name, better.get(name), None)
     near = get_close_matches(name, [*recorded, *OF_REQUESTS], cutoff=0.5)

@@ -98,8 +98,7 @@ def _checked(
             {f"GROUP BY {by}" if by else ""}""",
             [*scope.params, name],
         )
-        width = len(groups[0]["key"]) if groups else 0
-        return {tuple(row[:-1])[:width]: row[-1] for row in rows if row[-1] is not None}
+        return {tuple(row[:-1]): row[-1] for row in rows if row[-1] is not None}
 
     names = recorded(reader, Source(scope, Requests("", "", ()), "condition"))
     return check(asked, kind, groups, names, means, registered=registered)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,13 @@ _NAMES = frozenset({"metric", "treatment"})
 
 
 def _cells(one: Comparison, baseline: str | None) -> tuple[str, ...]:
-    against = "" if one.baseline == baseline else f" - {one.baseline or figure(one.reference)}"
+    against = "" if one.baseline == baseline else f" - {one.baseline or figure(one.reference, one.measured_in)}"
     return (
         one.metric,
         f"{one.treatment}{against}",
         f"{one.n:,}" if isinstance(one.n, int) else f"{one.n[1]:,} - {one.n[0]:,}",
-        figure(one.difference),
-        figures(one.difference_interval) or "-",
+        figure(one.difference, one.measured_in),
+        figures(one.difference_interval, one.measured_in) or "-",
         p_text(one.p_value),
         p_text(one.p_adjusted),
         one.verdict,
@@ -35,25 +36,39 @@ def _cells(one: Comparison, baseline: str | None) -> tuple[str, ...]:
 
 
 def render_comparisons(found: Comparisons, console: Console) -> None:
-    """Print the comparisons: figures in a table, then what they mean, why each test, and what was left out."""
-    from rich.markup import escape as escape_markup
-    from rich.table import Table
+    """Print the comparisons: figures in a table, then what they mean, why each test, and what was left out.
+
+    Where the terminal is too narrow the intervals are left to the sentences.
+    """
     from rich.text import Text
 
     if found.comparisons:
-        table = Table(
-            title=f"Against {escape_markup(found.baseline or '')}", title_justify="left", box=None, pad_edge=False
-        )
-        for name in _COLUMNS:
-            left = name in _NAMES or name == "verdict"
-            table.add_column(name, justify="left" if left else "right", no_wrap=name not in _NAMES, overflow="fold")
-        for one in found.comparisons:
-            table.add_row(*map(Text, _cells(one, found.baseline)))
+        left_out: set[str] = set() if len({_cells(one, found.baseline)[1] for one in found.comparisons}) > 1 else {"treatment"}
+        table = _table(found, left_out)
+        if console.measure(table).maximum > console.width:
+            table = _table(found, left_out | {"interval"})
         _print(console, table)
     else:
         console.print("Nothing could be compared.")
     for line in sentences(found):
         console.print(Text(line))
+
+
+def _table(found: Comparisons, left_out: AbstractSet[str]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    only = f"{_cells(found.comparisons[0], found.baseline)[1]} against " if "treatment" in left_out else "Against "
+    title = Text(f"{only}{found.baseline or ''}", style="table.title")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    shown = [at for at, name in enumerate(_COLUMNS) if name not in left_out]
+    for name in (_COLUMNS[at] for at in shown):
+        left = name in _NAMES or name == "verdict"
+        table.add_column(name, justify="left" if left else "right", no_wrap=name not in _NAMES, overflow="fold")
+    for one in found.comparisons:
+        cells = _cells(one, found.baseline)
+        table.add_row(*(Text(cells[at]) for at in shown))
+    return table
 
 
 def _print(console: Console, table: Table) -> None:
@@ -87,7 +102,7 @@ def _size(one: Comparison) -> str:
         between = "" if one.effect.interval is None else f" ({figures(one.effect.interval)})"
         parts.append(f"{one.effect.name} {figure(one.effect.value)}{between}")
     if one.mde is not None:
-        parts.append(f"the least difference that {_units(one)} find is {figure(one.mde)}")
+        parts.append(f"the least difference that {_units(one)} find is {figure(one.mde, one.measured_in)}")
     return f"{one.metric}, {one.treatment}: {'; '.join(parts)}"
 
 

@@ -7,8 +7,10 @@ from types import CoroutineType, TracebackType
 from typing import Any, NamedTuple, Self, TypeVar, overload
 
 from tele.telemetry.calls.capture import Capture, call_arguments, captured, chosen, messages, named_argument
+from tele.telemetry.calls.parsers import Parse, checked, record_parsed
 from tele.telemetry.calls.results import Answer, read
 from tele.telemetry.calls.streams import Watch, is_stream, watch
+from tele.telemetry.handed import handed_over
 from tele.telemetry.process import process
 from tele.telemetry.span import Span
 from tele.telemetry.wrap import Swap, onto, wrap
@@ -26,12 +28,14 @@ class _How(NamedTuple):
 
     input: Capture | None
     output: Capture | None
+    parse: Parse | None
+    """What is read out of the answer's text."""
 
 
 class Call(Span):
     """One call of a model. Make one with `tele.llm_call`."""
 
-    __slots__ = ("_asked_for", "_how", "_operation", "_streaming", "_watch")
+    __slots__ = ("_asked_for", "_how", "_operation", "_parse", "_streaming", "_watch")
 
     def __init__(
         self, name: str | None, attributes: Mapping[str, Any] | None, how: _How, fields: dict[str, Any]
@@ -41,6 +45,7 @@ class Call(Span):
         self._operation = fields.get("operation")
         super().__init__(name or "", attributes, **(fields | {"operation": self._operation or "chat"}))
         self._how = how
+        self._parse = how.parse
         self._watch: Watch | None = None
         self._streaming = False
         self._rename(fields.get("request_model"))
@@ -106,11 +111,18 @@ class Call(Span):
             if is_stream(result):
                 return self.stream(result)
             if self.sampled:
-                self.answered(result)
+                self._answered(result)
         except Exception as error:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
             process.lose(error, 0)
         self.__exit__(None, None, None)
         return result
+
+    def _answered(self, result: Any) -> None:
+        """Read a result, or the first of the pair `(result, chain)`: that chain stands for what could be parsed."""
+        if handed_over(result, self):
+            self._parse = None
+            result = result[0]
+        self.answered(result)
 
     def _yielded(self, chunk: object) -> None:
         if self._watch is None:
@@ -146,6 +158,9 @@ class Call(Span):
             self._fill(answer, output)
         except Exception as error:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
             process.lose(error, 0)
+        if self._parse is not None and answer.text is not None:
+            parse, self._parse = self._parse, None  # one span has one chain
+            record_parsed(parse, self, answer.text)
 
     def _fill(self, answer: Answer, output: object) -> None:
         said = self._fields
@@ -210,6 +225,7 @@ def llm_call(
     capture_output: Capture | bool | None = None,
     log_input: bool | None = None,
     log_output: bool | None = None,
+    parse: Parse | None = None,
     attributes: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> Call: ...
@@ -222,6 +238,7 @@ def llm_call(
     capture_output: Capture | bool | None = None,
     log_input: bool | None = None,
     log_output: bool | None = None,
+    parse: Parse | None = None,
     attributes: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> Any:
@@ -237,6 +254,9 @@ def llm_call(
     tuple of them, else the keyword `prompt`, `input` or `messages`, else all keywords. Other keywords are as for
     `tele.span`. With `model=` beside it the first argument is the operation (`chat`, `embeddings`, ...) or the name.
     As a context manager: `call.asked(messages)`, `call.answered(response)`. Raises BadInput.
+
+    `parse="causal"` records the chain of reasoning in the answer's text under the span; a function of the text that
+    returns a `tele.Chain` does so too. A function that returns `(result, chain)` has its chain recorded unasked.
     """
     if callable(model):
         return llm_call()(model)
@@ -248,5 +268,5 @@ def llm_call(
             name = name or given
     if model is not None:
         fields = {"model": model, "request_model": model} | fields
-    how = _How(chosen(capture_input, log_input), chosen(capture_output, log_output))
+    how = _How(chosen(capture_input, log_input), chosen(capture_output, log_output), checked(parse))
     return Call(name, attributes, how, fields)

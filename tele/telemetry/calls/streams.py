@@ -10,7 +10,8 @@ import functools
 import inspect
 import io
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Generator, Hashable
+from contextvars import ContextVar
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Self, TypeVar, cast
 
@@ -18,6 +19,7 @@ from tele.telemetry.ambient import ambient
 from tele.telemetry.calls.gather import Gathered
 from tele.telemetry.calls.results import Answer
 from tele.telemetry.process import process
+from tele.telemetry.scope import Node, here
 from tele.telemetry.span import Span
 from tele.telemetry.wrap import Steps, Swap, drive, drive_async
 
@@ -134,6 +136,17 @@ class _Ending(Swap):
         self._done = done
         self._left = False
 
+    def step_in(self) -> Node:
+        """Stand in the call; return where the code was. It is the step's to know: several may be made at once."""
+        outside = here.get()
+        here.set(self._inside)
+        return outside
+
+    def step_out(self, outside: Node) -> None:
+        """Stand where the code was."""
+        self._inside = here.get()
+        here.set(outside)
+
     def leave(self, error: BaseException | None) -> None:
         if self._left:
             return
@@ -167,8 +180,13 @@ _MARK = "_tele_ending"
 def _watch_in_place(stream: Any, ending: _Ending) -> None:
     endings: list[_Ending] | None = vars(stream).get(_MARK)
     if endings is None:
+        kind = _looking_on(cast("Hashable", type(stream)))
         setattr(stream, _MARK, endings := [])
-        stream.__class__ = _looking_on(cast("Hashable", type(stream)))
+        try:
+            stream.__class__ = kind
+        except BaseException:
+            delattr(stream, _MARK)
+            raise
     endings.append(ending)  # a call within a call gives the same stream: both spans last as long
     weakref.finalize(stream, ending.drop)
 
@@ -177,10 +195,8 @@ def _watch_in_place(stream: Any, ending: _Ending) -> None:
 def _looking_on(kind: Any) -> type:
     """A subclass of `kind` whose steps are seen and whose closing ends the span."""
     body: dict[str, Any] = {"__slots__": (), "__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    if hasattr(kind, "__next__"):
-        body |= {"__iter__": _itself, "__next__": _next(kind)}
-    if hasattr(kind, "__anext__"):
-        body |= {"__aiter__": _itself, "__anext__": _anext(kind)}
+    makers = {"__iter__": _iter, "__next__": _next, "__aiter__": _aiter, "__anext__": _anext}
+    body |= {name: make(kind) for name, make in makers.items() if hasattr(kind, name)}
     for name in ("close", "aclose"):
         close = getattr(kind, name, None)
         if close is not None:
@@ -188,8 +204,41 @@ def _looking_on(kind: Any) -> type:
     return type(kind.__name__, (kind,), body)
 
 
-def _itself(self: Any) -> Any:
-    return self
+def _iter(kind: Any) -> Callable[[Any], Any]:
+    def __iter__(self: Any) -> Any:  # noqa: N807  # it becomes the method
+        made = kind.__iter__(self)
+        return self if made is self else _steps(self, made)
+
+    return __iter__
+
+
+def _steps(stream: Any, made: Any) -> Generator[Any, None, None]:
+    """What an iterator gives that the stream made of itself."""
+    while True:
+        try:
+            with _Seeing(stream) as seen:
+                seen.chunk = next(made)
+        except StopIteration:
+            return
+        yield seen.chunk
+
+
+def _aiter(kind: Any) -> Callable[[Any], Any]:
+    def __aiter__(self: Any) -> Any:  # noqa: N807  # it becomes the method
+        made = kind.__aiter__(self)
+        return self if made is self else _async_steps(self, made)
+
+    return __aiter__
+
+
+async def _async_steps(stream: Any, made: Any) -> AsyncGenerator[Any, None]:
+    while True:
+        try:
+            with _Seeing(stream) as seen:
+                seen.chunk = await anext(made)
+        except StopAsyncIteration:
+            return
+        yield seen.chunk
 
 
 def _next(kind: Any) -> Callable[[Any], Any]:
@@ -210,21 +259,31 @@ def _anext(kind: Any) -> Callable[[Any], Any]:
     return __anext__
 
 
-class _Seeing:
-    """One step of a stream: within the innermost call, and seen by each."""
+_stepping: ContextVar[object] = ContextVar("tele.stepping", default=None)
+"""Endings of the stream that makes a step."""
 
-    __slots__ = ("_endings", "chunk")
+
+class _Seeing:
+    """One step of a stream: within the innermost call, and seen by each, but not the steps that it is made of."""
+
+    __slots__ = ("_around", "_endings", "_outside", "chunk")
     chunk: Any
 
     def __init__(self, stream: Any) -> None:
         self._endings: list[_Ending] = getattr(stream, _MARK)
 
     def __enter__(self) -> Self:
-        self._endings[0].__enter__()
+        self._around = _stepping.get()
+        if self._around is not self._endings:
+            _stepping.set(self._endings)
+            self._outside = self._endings[0].step_in()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._endings[0].__exit__()
+        if self._around is self._endings:
+            return
+        self._endings[0].step_out(self._outside)
+        _stepping.set(self._around)
         for ending in self._endings:
             if error is None:
                 ending.watched.see(self.chunk)

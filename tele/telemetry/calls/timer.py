@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -27,13 +28,19 @@ class Timer:
         self._begun: list[int] = []
 
     def __enter__(self) -> Self:
-        self._begun.append(ambient.monotonic())
+        begun = ambient.monotonic()
+        self._begun.append(begun)
+        _running.set((*_still(), (self, begun)))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.ms = (ambient.monotonic() - self._begun.pop()) / 1e6
+        now, still = ambient.monotonic(), _still()
+        begun = next((at for timer, at in reversed(still) if timer is self), self._begun[-1])
+        self._begun.remove(begun)
+        _running.set(_still())
+        self.ms = (now - begun) / 1e6
         failed = kind is not None and not issubclass(kind, GeneratorExit)
         fields = {"unit": "ms", **({"error_type": kind.__qualname__} if kind and failed else {}), **self._fields}
         metric(self.name or "duration", self.ms, self._attributes, **fields)
@@ -44,6 +51,15 @@ class Timer:
 
     def _onto(self, function: F, name: str) -> F:
         return wrap(function, lambda _args, _kwargs: Timer(name, self._attributes, self._fields))
+
+
+_running: ContextVar[tuple[tuple[Timer, int], ...]] = ContextVar("tele.timers", default=())
+"""Timings that began in this thread or task: several may be at work with one timer."""
+
+
+def _still() -> tuple[tuple[Timer, int], ...]:
+    """Those that have not ended, wherever they were ended."""
+    return tuple(one for one in _running.get() if one[1] in one[0]._begun)  # noqa: SLF001  # the module's own
 
 
 @overload

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -50,6 +51,7 @@ class Intake:
 
     def take(self, signal: Signal, kind: str, body: bytearray) -> Outcome:
         """Write what a request holds; when this returns it stands in the store. Raises Refused."""
+        self._forget_what_went()
         batch = _Batch(self._journal, self._lines, self._recent, self._bounds)
         try:
             for part in _parts(signal, kind, body, self._bounds.records):
@@ -61,6 +63,14 @@ class Intake:
         if batch.rejected and not (batch.taken or batch.known):
             raise Refused(400, f"Nothing in the request can be read. {batch.message}")
         return Outcome(batch.taken, batch.known, batch.rejected, batch.message)
+
+    def _forget_what_went(self) -> None:
+        """Remember nothing of a journal that was removed: what stood there can be sent again."""
+        lost = self._journal.dropped.total()
+        self._journal.check()
+        if self._journal.dropped.total() > lost:
+            self._recent = Recent()
+            self._recent.remember(self._journal.layout)
 
     def _seal_now_and_then(self) -> None:
         journal = self._journal
@@ -109,6 +119,11 @@ def _parts(signal: Signal, kind: str, body: bytearray, most: int) -> Iterator[_P
 def _too_large(items: int) -> _Part:
     problem = Problem("", "An item", f"is more than {ITEM_BYTES:,} bytes, with its resource and scope")
     return _Part([problem] * items, items)
+
+
+def _told_apart(record: Record) -> bool:
+    """Whether an event that is sent again is known from another one like it: by its time, or by its span's."""
+    return "start_ns" in record or (record.get("attributes") or {}).get("otel.source") == "span_event"
 
 
 def _unwritten(why: str) -> Refused:
@@ -162,7 +177,7 @@ class _Batch:
         content = hashlib.sha256(scope + body)
         key = content.digest()[:16]
         if "span_id" not in record or record["kind"] != "span":
-            key = self._distinct(key)
+            key = self._distinct(key) if _told_apart(record) else secrets.token_bytes(16)
         if key in self._new or key in self._recent:
             self.known += 1
             return

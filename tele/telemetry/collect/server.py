@@ -19,6 +19,7 @@ from tele.telemetry.collect.bounds import Bounds, Room
 from tele.telemetry.collect.connection import Connection
 from tele.telemetry.collect.door import Door, Head, Request, content_kind
 from tele.telemetry.collect.intake import Intake
+from tele.telemetry.redact import redact
 
 __all__ = ["Collector", "collect"]
 
@@ -153,9 +154,8 @@ class Collector:
         self.counts["refused"] += 1
         if refused.status not in self._told:
             self._told.add(refused.status)
-            _log.warning(
-                "tele refused a request with %d: %s Others like it are counted.", refused.status, refused.message
-            )
+            said = redact(refused.message)  # it may quote what the client sent
+            _log.warning("tele refused a request with %d: %s Others like it are counted.", refused.status, said)
 
     async def _write(self, request: Request, body: Body) -> Outcome:
         """Have the writer's thread take the records, and wait until they are durable."""

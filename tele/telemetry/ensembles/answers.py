@@ -7,15 +7,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tele.telemetry.ensembles.voting import finite
+from tele.telemetry.span import Span
 
 if TYPE_CHECKING:
     from tele.telemetry.calls.results import Answer
-    from tele.telemetry.span import Span
 
-__all__ = ["Said", "note_usage", "said"]
+__all__ = ["Asked", "Said", "note_usage", "said"]
 
 _USAGE = frozenset({"input_tokens", "output_tokens", "cost_usd"})
 _PLAIN = (str, bytes, int, float, complex, bool, list, tuple, set, frozenset)
+
+
+class Asked(Span):
+    """The span of one who is asked: what its result used is put on it, unless a call within has counted that."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self, name: str, attributes: Mapping[str, Any]) -> None:
+        super().__init__(name, attributes)
+        self.counts = True
+
+    def counted_within(self) -> None:
+        """Leave the counting to the call within."""
+        self.counts = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,7 @@ def said(
     return Said(found, finite(sure))
 
 
-def note_usage(span: Span, result: Any) -> str | None:
+def note_usage(span: Asked, result: Any) -> str | None:
     """Put model and tokens of a provider's response on `span`, where the code within did not; return its text.
 
     Cost follows from the price table. Never raises.
@@ -54,7 +68,7 @@ def note_usage(span: Span, result: Any) -> str | None:
     from tele.telemetry.calls.results import read
 
     found = read(result)
-    if _USAGE.isdisjoint(span._fields):  # what the code within said stands
+    if span.counts and _USAGE.isdisjoint(span._fields):  # what the code within said stands
         span.set(**_columns(found))
     return found.text
 

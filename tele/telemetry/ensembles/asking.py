@@ -8,11 +8,10 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from tele.telemetry.ensembles.answers import note_usage, said
+from tele.telemetry.ensembles.answers import Asked, note_usage, said
 from tele.telemetry.ensembles.ensemble import Ballot, Ensemble
 from tele.telemetry.ensembles.threads import awaited, in_thread, is_async, quiet, start
 from tele.telemetry.ensembles.voting import Outcome
-from tele.telemetry.span import Span
 
 __all__ = ["ask", "ask_async"]
 
@@ -100,11 +99,11 @@ async def _awaited(rules: Ensemble, ballot: Ballot, name: str, args: tuple[Any, 
         return _read(rules, ballot, span, await member(*args, **kwargs))
 
 
-def _member(ballot: Ballot, name: str) -> Span:
-    return Span("ensemble.member", {"ensemble_id": ballot.id, "member": name})
+def _member(ballot: Ballot, name: str) -> Asked:
+    return Asked("ensemble.member", {"ensemble_id": ballot.id, "member": name})
 
 
-def _read(rules: Ensemble, ballot: Ballot, span: Span, result: Any) -> Said:
+def _read(rules: Ensemble, ballot: Ballot, span: Asked, result: Any) -> Said:
     text = note_usage(span, result)
     found = said(result, text, rules.answer, rules.confidence)
     if ballot.outcome is not None:

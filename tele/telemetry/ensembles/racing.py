@@ -8,10 +8,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from tele.telemetry.ensembles.answers import note_usage
+from tele.telemetry.ensembles.answers import Asked, note_usage
 from tele.telemetry.ensembles.hedge import Hedge, Race
 from tele.telemetry.ensembles.threads import awaited, in_thread, is_async, quiet, start
-from tele.telemetry.span import Span
 
 __all__ = ["race", "race_async"]
 
@@ -162,15 +161,15 @@ async def _awaited(rules: Hedge, held: Race, number: int, args: tuple[Any, ...],
         return _ended(span, held, name, number, result)
 
 
-def _attempt(held: Race, name: str, number: int) -> Span:
-    return Span("hedge.attempt", {"hedge_id": held.id, "attempt": name, "number": number})
+def _attempt(held: Race, name: str, number: int) -> Asked:
+    return Asked("hedge.attempt", {"hedge_id": held.id, "attempt": name, "number": number})
 
 
-def _failed(span: Span, held: Race) -> None:
+def _failed(span: Asked, held: Race) -> None:
     span.set(outcome="failed", late=True if held.over.is_set() else None)
 
 
-def _ended(span: Span, held: Race, name: str, number: int, result: Any) -> Any:
+def _ended(span: Asked, held: Race, name: str, number: int, result: Any) -> Any:
     """Say on the attempt's own span who it was: the claim is made here, so that exactly one wins."""
     note_usage(span, result)
     won = held.win(name)

@@ -18,6 +18,7 @@ from tele.telemetry.pricing import add_cost
 __all__ = ["Lines", "Sealer"]
 
 _NESTED = frozenset({"input", "links", "output", "tags"})
+_MAY_COST = frozenset({"input_tokens", "output_tokens", "model"})
 _SCALARS = frozenset({str, int, float, bool})
 _MOST_SCOPES = 10_000
 
@@ -43,7 +44,7 @@ class Lines:
 
     def body(self, record: dict[str, Any]) -> bytes:
         """Give the rest as a JSON object, with the cost where that is known; raises OSError where a blob fails."""
-        if record.get("kind") == "span" and ("input_tokens" in record or "output_tokens" in record or "model" in record):
+        if record.get("kind") == "span" and not _MAY_COST.isdisjoint(record):
             add_cost(record)
         return encode(record, self._put, self.layout.hash_key, flat=_flat(record))
 

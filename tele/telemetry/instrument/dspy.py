@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from tele.telemetry.calls.parsers import Parse, checked, record_parsed
 from tele.telemetry.instrument.handle import Instrumentation, guarded, load
 from tele.telemetry.instrument.spans import Bounded, ModelCall
 from tele.telemetry.instrument.told import tell
 from tele.telemetry.points import metric
 from tele.telemetry.pricing import CLIENT_CACHE
+from tele.telemetry.redact import forbid
 from tele.telemetry.scope import OUTSIDE, here
 from tele.telemetry.span import Span
 
@@ -33,14 +35,14 @@ _ENTRIES_LOOKED_AT = 200
 """Of a model's history, from its end: what finished after this call did, in other threads."""
 
 
-def install(*, content: bool = True) -> Instrumentation:
+def install(*, content: bool = True, parse: Parse | None = None) -> Instrumentation:
     """Add a callback to DSPy that stays whatever callbacks the program configures. `content=False` leaves out what
-    was said: messages, inputs, outputs and code.
+    was said: messages, inputs, outputs and code. `parse` is as for `tele.llm_call`, and reads the first answer.
     """  # noqa: D205
     dspy = load("dspy")
     module = load("dspy.utils.callback", "dspy")
     callback = type("TeleCallback", (_Callback, module.BaseCallback), {})()
-    callback.recorder = Recorder(dspy, module.ACTIVE_CALL_ID.get, content)
+    callback.recorder = Recorder(dspy, module.ACTIVE_CALL_ID.get, content, checked(parse))
     handle = Instrumentation("dspy", _keep_in(type(dspy.settings), callback))
     handle.also(_carry_into_threads(load("dspy.utils.parallelizer", "dspy").ParallelExecutor))
     return handle
@@ -72,10 +74,11 @@ class _Running:
 class Recorder:
     """Spans of what DSPy is doing, by its id of the call."""
 
-    def __init__(self, dspy: Any, active: Callable[[], str | None], content: bool) -> None:
+    def __init__(self, dspy: Any, active: Callable[[], str | None], content: bool, parse: Parse | None) -> None:
         self._dspy = dspy
         self._active = active
         self._content = content
+        self._parse = parse
         self._running = Bounded()
         self._entries = Bounded()
         self.end = guarded(self._end)
@@ -116,6 +119,7 @@ class Recorder:
             run.span.set(**{name: value for name, value in said.items() if value is not None})
         if run.kind == "lm" and outputs is not None:
             self._usage(run, outputs)
+            record_parsed(self._parse, run.span, _first_text(outputs))
         elif run.kind == "evaluate" and outputs is not None:
             _scores(run, outputs)
 
@@ -172,6 +176,7 @@ def _lm(kind: str, instance: Any, inputs: Mapping[str, Any]) -> Span:
     if slash:
         span.set(provider=provider)
     span.secrets = ((getattr(instance, "kwargs", None) or {}).get("api_key"),)
+    forbid(*span.secrets)
     asked = {**(getattr(instance, "kwargs", None) or {}), **(inputs.get("kwargs") or {})}
     for name in _PARAMETERS:
         if isinstance(asked.get(name), (int, float)):
@@ -240,6 +245,13 @@ def _scores(run: _Running, result: Any) -> None:
 
 
 # Reading DSPy's objects
+
+
+def _first_text(outputs: Any) -> str | None:
+    """The first answer of a model: a text, or a mapping or message that holds it under `text` or `content`."""
+    first = outputs[0] if isinstance(outputs, (list, tuple)) and outputs else outputs
+    found = first if isinstance(first, str) else _get(first, "text") or _get(first, "content")
+    return found if isinstance(found, str) else None
 
 
 def _said(kind: str, inputs: Mapping[str, Any]) -> Any:

@@ -12,12 +12,15 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from tele.telemetry.calls.parsers import Parse, checked, record_parsed
+from tele.telemetry.calls.results import read
 from tele.telemetry.instrument.handle import Instrumentation, guarded, load
 from tele.telemetry.instrument.spans import Bounded, ModelCall, begin, end, kind_of, without
 from tele.telemetry.instrument.told import tell
 from tele.telemetry.normalise import normalise
 from tele.telemetry.pricing import CLIENT_CACHE
 from tele.telemetry.process import flush
+from tele.telemetry.redact import forbid
 from tele.telemetry.scope import Node, here
 
 __all__ = ["install"]
@@ -44,11 +47,11 @@ _TOLD_ABOVE = object()
 """In place of a span: the call is recorded by the library above LiteLLM."""
 
 
-def install(*, content: bool = True) -> Instrumentation:
-    """Add a callback to LiteLLM. `content=False` leaves out messages and answers."""
+def install(*, content: bool = True, parse: Parse | None = None) -> Instrumentation:
+    """Add a callback to LiteLLM. `content=False` leaves out messages and answers; `parse` as for `tele.llm_call`."""
     litellm = load("litellm")
     logger = load("litellm.integrations.custom_logger", "litellm").CustomLogger
-    recorder = Recorder(content, _price_table(litellm))
+    recorder = Recorder(content, _price_table(litellm), checked(parse))
     callback = type("TeleCallback", (_Callback, logger), {})()
     callback.recorder = recorder
     litellm.logging_callback_manager.add_litellm_callback(callback)
@@ -101,8 +104,9 @@ class _Callback:
 class Recorder:
     """Spans of the calls that are on their way, by LiteLLM's id of the call."""
 
-    def __init__(self, content: bool, price_table: str) -> None:
+    def __init__(self, content: bool, price_table: str, parse: Parse | None) -> None:
         self._content = content
+        self._parse = parse
         self._price_table = price_table
         self._open = Bounded()
         self._places = Bounded()
@@ -121,6 +125,7 @@ class Recorder:
     def began(self, model: str, kwargs: Mapping[str, Any]) -> None:
         """Open a span: the request is about to be made."""
         call_id = kwargs.get("litellm_call_id")
+        forbid(*_secrets(kwargs))
         if isinstance(here.get(), ModelCall):
             self._open.put(call_id, _TOLD_ABOVE)
             return
@@ -149,6 +154,8 @@ class Recorder:
         if failed:
             span.fail("Error")  # and what it was, where that can be read
         guarded(self._fill)(span, payload, kwargs, failed)
+        if not failed:
+            guarded(self._read_out)(span, payload)
         start, stop = payload.get("startTime"), payload.get("endTime")
         if isinstance(start, float) and isinstance(stop, float):
             span.start_ns = int(start * 1e9)
@@ -157,6 +164,10 @@ class Recorder:
             end(span)
         if self._leaving:
             flush()
+
+    def _read_out(self, span: ModelCall, payload: Mapping[str, Any]) -> None:
+        if self._parse is not None:
+            record_parsed(self._parse, span, read(payload.get("response")).text)
 
     def _fill(self, span: ModelCall, payload: Mapping[str, Any], kwargs: Mapping[str, Any], failed: bool) -> None:
         columns = normalise(payload)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tele.telemetry.calls.parsers import Parse, checked
 from tele.telemetry.instrument.handle import Instrumentation, load
 from tele.telemetry.instrument.resources import Caller, Resource, wrap_resources
 
@@ -29,10 +30,13 @@ _HOSTS = {
 """Providers that speak OpenAI's API, in the words of the GenAI conventions."""
 
 
-def install(*, content: bool = True) -> Instrumentation:
-    """Wrap the methods of OpenAI's library that ask a model. `content=False` leaves out messages and answers."""
+def install(*, content: bool = True, parse: Parse | None = None) -> Instrumentation:
+    """Wrap the methods of OpenAI's library that ask a model. `content=False` leaves out messages and answers.
+
+    `parse` is as for `tele.llm_call`.
+    """
     load("openai")
-    return wrap_resources(Caller("openai", _provider, _secrets, _asked, content), _RESOURCES)
+    return wrap_resources(Caller("openai", _provider, _secrets, _asked, content, checked(parse)), _RESOURCES)
 
 
 def _provider(client: Any) -> str:

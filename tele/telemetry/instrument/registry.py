@@ -26,7 +26,8 @@ def instrument(library: str, **options: Any) -> Instrumentation:
     """Record what `library` does from now on; return a handle whose `remove()` ends that.
 
     `library` is `anthropic`, `dspy`, `litellm`, `openai` or `torch`; it is imported here and not before. For the
-    first four `content=False` leaves out what was said and keeps tokens, times and models. For torch, `model`,
+    first four `content=False` leaves out what was said and keeps tokens, times and models, and `parse="causal"` records
+    the chain of reasoning in each answer. For torch, `model`,
     `optimizer` and `every` say what to watch. Asked twice, it returns the handle of the first time.
     Raises BadInput for an unknown name or option, and where the library is not installed.
     """

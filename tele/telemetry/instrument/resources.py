@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tele.telemetry.calls import streams
+from tele.telemetry.calls.parsers import Parse, record_parsed
 from tele.telemetry.calls.results import Answer, read
 from tele.telemetry.instrument.handle import Instrumentation, guarded
 from tele.telemetry.instrument.registry import watched
 from tele.telemetry.instrument.spans import ModelCall
 from tele.telemetry.instrument.told import tell
 from tele.telemetry.process import process
+from tele.telemetry.redact import forbid
 from tele.telemetry.scope import here
 from tele.telemetry.wrap import wrap
 
@@ -56,6 +58,8 @@ class Caller:
     asked: Callable[[Mapping[str, Any]], Any]
     """What the arguments of a call say to the model."""
     content: bool
+    parse: Parse | None = None
+    """What is read out of an answer's text."""
     active: Callable[[], bool] = lambda: True
     """Whether calls are to be recorded still: a client may hold a method that was wrapped."""
 
@@ -149,6 +153,7 @@ def _span(caller: Caller, operation: str, resource: Any, kwargs: Mapping[str, An
     name = f"{operation} {model}" if isinstance(model, str) else operation
     span = ModelCall(name, operation=operation, provider=caller.provider(client))
     span.secrets = caller.secrets(client)
+    forbid(*span.secrets)
     if isinstance(model, str):
         span.set(request_model=model)
     for key in _PARAMETERS:
@@ -209,6 +214,7 @@ def _fill(caller: Caller, span: ModelCall, answer: Answer) -> None:
         span.fail(answer.error_type, answer.error_message or "")
     if caller.content and (said := _messages(answer)):
         span.set(output=said)
+    record_parsed(caller.parse, span, answer.text)
 
 
 def _messages(answer: Answer) -> list[dict[str, Any]]:

@@ -207,7 +207,9 @@ def _caller(context: Context) -> Node:
     ours = {key: str(value) for key, value in baggage.get_all(context).items() if key.startswith(PREFIX)}
     if not ours:
         return OUTSIDE
-    return node_of({"BAGGAGE": ",".join(f"{key}={quote(value, safe='')}" for key, value in ours.items())})
+    return node_of(
+        {"BAGGAGE": ",".join(f"{key}={quote(value, safe='', errors='replace')}" for key, value in ours.items())}
+    )
 
 
 def _innermost(node: Node) -> Node:

@@ -26,6 +26,8 @@ SOON = 512
 """Items that wake the thread before its time."""
 CHUNK = 256
 """Items that are written in one go; who waits for a flush gets its turn between two."""
+PATIENCE = 5.0
+"""Seconds that a piece may take to be written."""
 
 
 class Item(Protocol):
@@ -82,11 +84,14 @@ class Pending:
             self._some()
 
     def settle(self, timeout: float | None = None) -> bool:
-        """Write what waits now; False where that took longer than `timeout` seconds."""
+        """Write what waits now; False where that took longer than `timeout` seconds.
+
+        Who writes a piece is waited for, but not for ever: in a signal's handler it may be us that it waits for.
+        """
         end = None if timeout is None else time.monotonic() + timeout
         # Once more than there are pieces: whoever holds the lock may hold the last one.
         for _ in range(len(self.queue) // CHUNK + 1):
-            if not self._lock.acquire(timeout=-1 if end is None else max(end - time.monotonic(), 0)):
+            if not self._lock.acquire(timeout=PATIENCE if end is None else max(end - time.monotonic(), 0)):
                 return False
             try:
                 self._some()
@@ -101,7 +106,10 @@ class Pending:
                     item = self.queue.popleft()
                 except IndexError:
                     return
-                item.write()
+                try:
+                    item.write()
+                except Exception as error:  # noqa: BLE001  # one that cannot be written keeps no other from it
+                    process.lose(error)
 
     def start(self) -> None:
         """Start the thread where it does not run."""

@@ -15,7 +15,7 @@ from tele.store.names import experiment_id
 from tele.store.reader import Store, open_store
 from tele.telemetry.ingest.protobuf import Signal
 from tele.telemetry.otel.outward import Row, request
-from tele.telemetry.otel.sending import PATIENCE, Endpoint, TooLarge, endpoint
+from tele.telemetry.otel.sending import PATIENCE, Endpoint, TooLarge, endpoint, public
 from tele.telemetry.otel.stored import Kind, open_spans, rows
 
 __all__ = ["BATCH", "BATCH_BYTES", "Replayed", "replay", "send"]
@@ -142,7 +142,7 @@ class _Sender:
         except TooLarge:
             if len(batch) == 1:
                 raise NotSent(
-                    self.to.urls[signal], f"one item of {_size(batch[0]):,} bytes is too large for it"
+                    public(self.to.urls[signal]), f"one item of {_size(batch[0]):,} bytes is too large for it"
                 ) from None
             middle = len(batch) // 2
             self._send(batch[:middle], signal)
@@ -160,7 +160,7 @@ class _Sender:
     def report(self, unended: int) -> Replayed:
         """Say what was sent."""
         return Replayed(
-            endpoint=self.to.urls["traces"].removesuffix("/v1/traces"),
+            endpoint=public(self.to.urls["traces"]).removesuffix("/v1/traces"),
             spans=self.counts["traces"],
             span_events=self.counts["span_events"],
             log_records=self.counts["logs"],

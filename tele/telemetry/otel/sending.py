@@ -27,8 +27,9 @@ from tele.telemetry.ambient import ambient
 from tele.telemetry.ingest import wire
 from tele.telemetry.ingest.protobuf import Signal
 from tele.telemetry.otel.wire import PROTOCOLS, Protocol, encoded
+from tele.telemetry.redact import redact
 
-__all__ = ["Endpoint", "TooLarge", "endpoint"]
+__all__ = ["Endpoint", "TooLarge", "endpoint", "public"]
 
 DEFAULT_URL = "http://localhost:4318"
 TIMEOUT = 10.0
@@ -41,6 +42,9 @@ _SHOWN = 300
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 _ANSWER_BYTES = 1 << 16
+_SHORTEST_SECRET = 6
+_KNOWN_WORDS = frozenset({*PROTOCOLS.values(), "Basic", "Bearer"})
+"""Words of headers that are no secret."""
 
 
 class TooLarge(Exception):
@@ -74,10 +78,11 @@ class Endpoint:
         while True:
             why, wait = self._try(request)
             if not isinstance(why, str):
-                return _rejected(*why)
+                rejected, said = _rejected(*why)
+                return rejected, _clean(said, request)
             wait = wait if wait is not None else pause * random.uniform(0.8, 1.2)  # noqa: S311  # clients in step
             if ambient.monotonic() / 1e9 + wait > end:
-                raise NotSent(self.urls[signal], f"{why}, tried for {self.patience:g} s")
+                raise NotSent(public(self.urls[signal]), f"{why}, tried for {self.patience:g} s")
             self.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -88,21 +93,35 @@ class Endpoint:
                 return (answer.read(_ANSWER_BYTES), answer.headers.get_content_type()), None
         except urllib.error.HTTPError as error:
             with error:
-                said = _said(error.read(_ANSWER_BYTES), error.headers.get_content_type())
+                said = _clean(_said(error.read(_ANSWER_BYTES), error.headers.get_content_type()), request)
             if error.code == _TOO_LARGE:
                 raise TooLarge from None
             why = f"it answers {error.code}{f': {said}' if said else ''}"
             if error.code not in _AGAIN:
-                raise NotSent(request.full_url, why) from None
+                raise NotSent(public(request.full_url), why) from None
             return why, _after(error.headers.get("Retry-After"))
         except urllib.error.URLError as error:
             if isinstance(error.reason, ssl.SSLCertVerificationError):
                 raise NotSent(
-                    request.full_url, f"its certificate is not trusted ({error.reason.verify_message})"
+                    public(request.full_url), f"its certificate is not trusted ({error.reason.verify_message})"
                 ) from None
             return f"there is no connection ({error.reason})", None
         except OSError as error:  # broken off, or too slow
             return f"the connection failed ({error or type(error).__name__})", None
+
+
+def public(url: str) -> str:
+    """Give an address without what may be a credential: its query."""
+    return url.partition("?")[0]
+
+
+def _clean(said: str, request: urllib.request.Request) -> str:
+    """Give what an endpoint says without secrets: it may repeat the very headers that it was sent."""
+    for value in request.headers.values():
+        for word in value.split():
+            if len(word) >= _SHORTEST_SECRET and word not in _KNOWN_WORDS:
+                said = said.replace(word, f"[REDACTED:key:{len(word)}]")
+    return str(redact(said))
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -222,16 +241,20 @@ def _url(given: str | None, signal: Signal) -> str:
         url = own  # it is the whole address
     else:
         base = given or _environment("ENDPOINT") or DEFAULT_URL
+        if "?" in base or "#" in base:
+            raise BadInput("A base address has no query: the path of each signal is put behind it.")
         for other in _SIGNALS:
             base = base.removesuffix(f"/v1/{other}")
         url = f"{base.rstrip('/')}/v1/{signal}"
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or True)
+        if parts.username is not None or parts.password is not None:
+            raise BadInput("An OTLP endpoint has no user and password: send them as a header, `authorization`.")
     except ValueError:
         usable = False
     if not usable:
-        raise BadInput(f"An OTLP endpoint is an address such as {DEFAULT_URL}, not {given or url!r}.")
+        raise BadInput(f"An OTLP endpoint is an address such as {DEFAULT_URL}, not {public(given or url)!r}.")
     return url
 
 

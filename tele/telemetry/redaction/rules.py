@@ -58,6 +58,9 @@ NAME = rf"[\w.-]*(?i:{_WORDS})[\w.-]*"
 """A name that may be a secret's, within a text."""
 _HEADERS = r"(?i:(?:proxy-)?authorization|(?:x-)?(?:goog-)?api-key|x-auth-token|set-cookie)"
 
+_TEXT = r"\"(?:[^\"\\]|\\.)*\"?|\\+\"[^\"]*\"?|'(?:[^'\\]|\\.)*'?|\\+'[^']*'?"
+"""A text within a text: in quotes, or in quotes that are escaped."""
+
 # Formats as the vendors publish them.
 SECRETS: tuple[Rule, ...] = (
     Rule("anthropic", r"\bsk-ant-[A-Za-z0-9_-]{20,}"),
@@ -97,10 +100,19 @@ SECRETS: tuple[Rule, ...] = (
     Rule(
         "pair",
         rf"(\\*[\"'](_*{NAME})\\*[\"']\s*:\s*[bu]?)"
-        r"(?:\"(?:[^\"\\]|\\.)*\"?|\\+\"[^\"]*\"?|'(?:[^'\\]|\\.)*'?|\\+'[^']*'?|-?\d[\d.eE+-]*)",
+        rf"(?:{_TEXT}|-?\d[\d.eE+-]*)",
         keep=1,
         key=2,
         screen=rf"{NAME}(?:\\+[\"']|')(?:\s|\\+[nrt])*:",
+    ),
+    # The same as an object: {"key": NAME, "value": ...}, and as OTLP's JSON has it.
+    Rule(
+        "pair",
+        rf"(\\*[\"'](?:key|name)\\*[\"']\s*:\s*\\*[\"'](_*{NAME})\\*[\"']\s*,\s*\\*[\"']value\\*[\"']\s*:\s*"
+        rf"(?:\{{\s*\\*[\"']stringValue\\*[\"']\s*:\s*)?)(?:{_TEXT})",
+        keep=1,
+        key=2,
+        screen=rf"(?:key|name)(?:\\+[\"']|')(?:\s|\\+[nrt])*:(?:\s|\\+[nrt])*(?:\\+[\"']|'){NAME}(?:\\+[\"']|')",
     ),
     Rule("base64", encoded.PATTERN, check=encoded.hides(r"sk-|xox|gh[pousr]_|AKIA|ASIA|AIza|hf_|glpat|BEGIN|eyJ")),
 )

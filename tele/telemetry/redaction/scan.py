@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from tele.errors import TeleError
 from tele.store.contents import Body, Line, Row, Unreadable, bodies, lines, rows, started
 from tele.store.layout import Layout
+from tele.store.manifest import load
 from tele.store.workbench import workbench
 from tele.telemetry.redact import suspicious
 from tele.telemetry.redaction import gate
@@ -65,9 +67,11 @@ def scan(layout: Layout) -> ScanReport:
     the manifest, quarantine. Nothing is changed. Raises OSError where a file cannot be read.
     """
     report = ScanReport()
+    known = _known(layout)
     with workbench(layout) as con:
         for path in sorted(layout.segments.glob("*/[0-9a-f]*.parquet")):
-            for found in rows(con, layout, path, gate.TEXTS, suspicious):
+            digest = known.get(str(path.relative_to(layout.root)))
+            for found in rows(con, layout, path, gate.TEXTS, suspicious, sha256=digest):
                 if isinstance(found, Unreadable):
                     report.unreadable.append(f"{found.file}: {found.why}")
                 else:
@@ -80,9 +84,18 @@ def scan(layout: Layout) -> ScanReport:
     return report
 
 
+def _known(layout: Layout) -> dict[str, str]:
+    """Hashes of the segments that the manifest names; none where it cannot be read, which `tele check` says."""
+    try:
+        return {path: segment.sha256 for path, segment in load(layout).segments.items()}
+    except TeleError:
+        return {}
+
+
 def _in_row(row: Row) -> tuple[str, Counter[str]]:
     changed = gate.row(row.columns)
-    return f"event {row.event_id} ({row.name}): {', '.join(changed)}", _counted(row.columns, changed)
+    name = changed.get("name", row.name)  # what is found is not shown
+    return f"event {row.event_id} ({name}): {', '.join(changed)}", _counted(row.columns, changed)
 
 
 def _in_line(line: Line | Body) -> tuple[str, Counter[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from contextvars import Token
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +13,7 @@ from tele.telemetry.points import record_point
 from tele.telemetry.process import process
 from tele.telemetry.runs import artifacts
 from tele.telemetry.runs.kinds import RunType
+from tele.telemetry.runs.plan import text
 from tele.telemetry.runs.spans import number, record_span
 from tele.telemetry.scope import Node, here
 from tele.telemetry.span import Span
@@ -28,21 +28,23 @@ class Timer:
         """Take keywords as `tele.span` does."""
         self._run = run
         self._span = Span(operation, None, **fields)
-        self._token: Token[Node] | None = None
+        self._before: dict[int, Node] = {}
+        """Where the code was before each span that is open, by the span's identity."""
 
     def __enter__(self) -> Self:
-        if here.get().scope.run is not self._run:
-            self._token = here.set(self._run.place())
-        self._span.__enter__()
+        before = here.get()
+        if before.scope.run is not self._run:
+            here.set(self._run.place())
+        self._before[id(self._span.__enter__())] = before
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        before = self._before.pop(id(here.get()), None)
         self._span.__exit__(kind, error, trace)
-        token, self._token = self._token, None
-        if token is not None:
-            here.reset(token)
+        if before is not None:  # else it is left in another context, which never was in it
+            here.set(before)
 
 
 class Recorder(Node):
@@ -98,7 +100,7 @@ class Recorder(Node):
         """
         return record_span(
             self.place(),
-            f"chat {model}",
+            f"chat {text(model)}",
             duration_ms,
             {"operation": "chat", "model": model, "input": input_data, "output": output_data} | metadata,
             answer=output_data,
@@ -130,16 +132,20 @@ class Recorder(Node):
     def preserve_artifacts(self, artifacts: Mapping[str, object]) -> None:
         """Record each as `artifact` does."""
         for name, what in artifacts.items():
-            self._artifact(str(name), what, "artifact", None)
+            self._artifact(text(name), what, "artifact", None)
 
     def snapshot_code(self, paths: Iterable[str | os.PathLike[str]]) -> None:
         """Keep files and folders of code beside what a milestone keeps by itself; a trial keeps none and says so."""
-        named = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+        try:
+            named = [Path(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+        except Exception as error:  # noqa: BLE001  # telemetry never raises into the program; it counts instead
+            process.lose(error)
+            return
         if self.run_type is RunType.TRIAL:
-            self.log_event("code_snapshot_skipped", {"paths": [Path(path).name for path in named]})
+            self.log_event("code_snapshot_skipped", {"paths": [path.name for path in named]})
             return
         for path in named:
-            self._artifact(Path(path).name, Path(path), "code", None)
+            self._artifact(path.name, path, "code", None)
 
     def _artifact(self, name: str, what: object, role: str, keep: bool | None) -> str | None:
         kept = self.run_type is RunType.MILESTONE if keep is None else keep

@@ -10,7 +10,7 @@ from tele.telemetry.pricing import add_cost
 from tele.telemetry.process import process
 from tele.telemetry.sampling import keeps
 from tele.telemetry.scope import INHERITED, Node
-from tele.telemetry.span import inherited
+from tele.telemetry.span import counted, failure, inherited
 
 __all__ = ["number", "record_span"]
 
@@ -86,6 +86,7 @@ def _record(node: Node, name: str, when: tuple[int, int | None], event_id: str, 
         record["status"] = "error"
     if "input_tokens" in record or "output_tokens" in record or "cost_usd" in record:
         add_cost(record)
+        counted(record, node)
     process.write(record, scope.encoded)
 
 
@@ -119,5 +120,7 @@ def _said(answer: object) -> dict[str, Any]:
 def _failed(error: BaseException | str | None) -> dict[str, Any]:
     if error is None:
         return {}
-    kind = type(error).__qualname__ if isinstance(error, BaseException) else "error"
-    return {"error_type": kind, "error_message": str(error)}
+    if not isinstance(error, BaseException):
+        return {"error_type": "error", "error_message": error}
+    found: dict[str, Any] = {}
+    return failure(found, error) | found

@@ -426,3 +426,24 @@ class TestAtOnce:
         assert tele.llm_call("m", capture_output="off")(lambda: made)() is made
         tele.score("target", "quality", 1)  # a correction is always written, so that there is a store to look into
         assert tele_store.rows("SELECT count(*) FROM spans") == [(0,)]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_interrupt_while_the_answer_is_read_ends_the_call(tele_store, is_async):
+    class Answer:
+        @property
+        def choices(self):
+            raise KeyboardInterrupt
+
+    @tele.llm_call("m")
+    def ask():
+        return Answer()
+
+    @tele.llm_call("m")
+    async def ask_async():
+        return Answer()
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(ask_async()) if is_async else ask()
+    assert tele.current_span() is None
+    assert tele_store.rows("SELECT status, error_type FROM spans") == [("error", "KeyboardInterrupt")]

@@ -369,3 +369,127 @@ class TestEnds:
                     pass
         rows = tele_store.rows("SELECT s.name, p.name FROM spans s JOIN spans p ON p.span_id = s.parent_id ORDER BY 1")
         assert rows == [("chat m", "caller"), ("http", "chat m"), ("reader", "caller")]
+
+
+def call_of(made, name="m"):
+    """A call whose answer is what `made`, a class or a function, gives."""
+
+    @tele.llm_call(name)
+    def ask():
+        return made()
+
+    return ask
+
+
+class TestTheUsersOwnIterators:
+    """A class of the user's reads as it does without us, and each chunk is counted once."""
+
+    def read(self, store, made):
+        found = list(call_of(made)())
+        return found, store.rows("SELECT output, status FROM spans"), attributes(store)["tele.stream.chunks"]
+
+    def test_one_that_begins_anew_in_its_iter(self, tele_store):
+        class Anew:
+            def __iter__(self):
+                self.left = ["b", "a"]
+                return self
+
+            def __next__(self):
+                if not self.left:
+                    raise StopIteration
+                return self.left.pop()
+
+        assert self.read(tele_store, Anew) == (["a", "b"], [('"ab"', "ok")], 2)
+
+    def test_one_whose_iter_gives_another(self, tele_store):
+        class Another:
+            def __iter__(self):
+                return iter("ab")
+
+            def __next__(self):
+                raise StopIteration
+
+        assert self.read(tele_store, Another) == (["a", "b"], [('"ab"', "ok")], 2)
+
+    def test_one_that_skips_by_calling_itself(self, tele_store):
+        class Skipping:
+            def __init__(self):
+                self.all = iter(["a", "", "", "b"])
+
+            def __iter__(self):
+                return self
+
+            def __next__(self):
+                return next(self.all) or self.__next__()
+
+        assert self.read(tele_store, Skipping) == (["a", "b"], [('"ab"', "ok")], 2)
+
+    def test_an_async_one_whose_aiter_gives_another(self, tele_store):
+        class Another:
+            left = 3
+
+            async def __aiter__(self):
+                yield "a"
+                yield await self.__anext__()
+
+            async def __anext__(self):
+                self.left -= 1
+                if not self.left:
+                    raise StopAsyncIteration
+                return "b"
+
+        async def read():
+            return [chunk async for chunk in call_of(Another)()]
+
+        assert asyncio.run(read()) == ["a", "b"]
+        assert tele_store.rows("SELECT output, status FROM spans") == [('"ab"', "ok")]
+        assert attributes(tele_store)["tele.stream.chunks"] == 2
+
+    def test_two_tasks_that_read_one_stream_stay_where_they_are(self, tele_store):
+        class Shared:
+            left = 6
+
+            def __aiter__(self):
+                return self
+
+            async def __anext__(self):
+                await asyncio.sleep(0)
+                self.left -= 1
+                if self.left < 0:
+                    raise StopAsyncIteration
+                return "a"
+
+        async def reader(stream, name):
+            with tele.span(name) as span:
+                async for _ in stream:
+                    assert tele.current_span() is span
+
+        async def both():
+            stream = call_of(Shared)()
+            await asyncio.gather(reader(stream, "one"), reader(stream, "two"))
+
+        asyncio.run(both())
+        assert tele_store.rows("SELECT output FROM llm_calls") == [('"aaaaaa"',)]
+
+    def test_one_whose_class_cannot_be_exchanged_is_read_and_each_call_ends_at_once(self, tele_store):
+        class Stubborn:
+            def __init__(self):
+                self.all = iter("ab")
+
+            def __iter__(self):
+                return self
+
+            def __next__(self):
+                return next(self.all)
+
+            def __setattr__(self, name, value):
+                if name == "__class__":
+                    raise TypeError("it stays what it is")
+                super().__setattr__(name, value)
+
+        stream = call_of(call_of(Stubborn, "inner"), "outer")()
+        assert tele_store.rows("SELECT name, status FROM spans ORDER BY 1") == [
+            ("chat inner", "ok"),
+            ("chat outer", "ok"),
+        ]
+        assert list(stream) == ["a", "b"]

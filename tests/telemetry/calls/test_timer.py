@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 
 import pytest
@@ -123,3 +124,41 @@ def test_recursion_and_one_timer_used_again(store):
         assert timed.ms == 1000.0
     assert timed.ms == 2000.0
     assert [value for _, value, _, _ in store.rows(TIMED)] == [1000.0, 2000.0, 3000.0, 1000.0, 2000.0]
+
+
+def test_one_timer_in_several_tasks_takes_each_ones_own_time(store):
+    timed = tele.timer("query")
+
+    async def query(begun, go):
+        with timed:
+            begun.set()
+            await go.wait()
+        return timed.ms
+
+    async def both():
+        events = [asyncio.Event() for _ in range(4)]
+        first = asyncio.create_task(query(events[0], events[1]))
+        await events[0].wait()
+        store.clock.advance(1)
+        second = asyncio.create_task(query(events[2], events[3]))
+        await events[2].wait()
+        store.clock.advance(1)
+        events[1].set()
+        took = [await first]
+        store.clock.advance(3)
+        events[3].set()
+        return [*took, await second]
+
+    assert asyncio.run(both()) == [2000.0, 4000.0]
+    assert [value for _, value, *_ in store.rows(TIMED)] == [2000.0, 4000.0]
+
+
+def test_a_timing_that_ends_in_another_context_is_its_own(store):
+    timed = tele.timer("query")
+    contextvars.copy_context().run(timed.__enter__)
+    store.clock.advance(1)
+    with timed:
+        store.clock.advance(1)
+    assert timed.ms == 1000.0
+    timed.__exit__(None, None, None)
+    assert timed.ms == 2000.0

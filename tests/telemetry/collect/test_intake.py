@@ -174,14 +174,68 @@ def test_no_secret_reaches_the_disk_in_any_field(intake, layout):
     assert take(intake, document).taken == 2
     logs = {"timeUnixNano": "5", "body": {"stringValue": KEY}, "eventName": KEY, "attributes": said}
     take(intake, {"resourceLogs": [{"scopeLogs": [{"logRecords": [logs]}]}]}, "logs")
-    point = {"asInt": "1", "timeUnixNano": "5", "attributes": said}
-    metric = {"name": KEY, "unit": KEY, "description": KEY, "gauge": {"dataPoints": [point]}}
+    exemplar = {"asInt": "1", "filteredAttributes": [*said, {"key": "m", "value": {"kvlistValue": {"values": said}}}]}
+    point = {"asInt": "1", "timeUnixNano": "5", "attributes": said, "exemplars": [exemplar]}
+    metric = {"name": KEY, "unit": KEY, "description": KEY, "metadata": said, "gauge": {"dataPoints": [point]}}
     take(intake, {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}, "metrics")
     intake.close()
     written = b"".join(path.read_bytes() for path in Path(layout.root).rglob("*") if path.is_file())
     assert written.count(b"[REDACTED:") > 10
     assert KEY.encode() not in written
     assert b"hunter2" not in written
+
+
+def test_what_has_no_time_is_never_taken_for_what_was_sent_before(intake, layout):
+    """Two users log in: equal texts without a time, in two requests that were both acknowledged."""
+    log = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "a user logged in"}}]}]}]}
+    point = {
+        "resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": "n", "gauge": {"dataPoints": [{"asInt": 1}]}}]}]}]
+    }
+    took = {"resourceSpans": [{"scopeSpans": [{"spans": [span(1, events=[{"name": "said"}])]}]}]}
+    for _ in range(2):
+        assert take(intake, log, "logs").taken == 1
+        assert take(intake, point, "metrics").taken == 1
+        take(intake, took)
+    assert rows(layout, "SELECT kind, name, count(*) FROM events GROUP BY ALL ORDER BY ALL") == [
+        ("event", "log", 2),
+        ("event", "said", 1),
+        ("metric", "n", 2),
+        ("span", "step", 1),
+    ]
+
+
+def test_what_stood_in_a_journal_that_was_removed_can_be_sent_again(intake, layout):
+    took = request(span(1))
+    assert take(intake, took).taken == 1
+    for path in layout.journals.glob("*.jsonl"):
+        path.unlink()
+    assert take(intake, took).taken == 1
+    assert rows(layout, "SELECT count(*) FROM spans") == [(1,)]
+
+
+@pytest.mark.parametrize("where", ["span", "resource", "model"])
+def test_long_names_that_a_client_makes_up_are_not_kept_in_memory(intake, where):
+    import tracemalloc
+
+    def send(number):
+        name = f"{number}-" + "k" * 200_000
+        said = [text(name, "v")] if where == "span" else []
+        said += (
+            [text("gen_ai.request.model", name), {"key": "gen_ai.usage.input_tokens", "value": {"intValue": 1}}]
+            if where == "model"
+            else []
+        )
+        take(intake, request(span(number, attributes=said), **({name: "v"} if where == "resource" else {})))
+
+    send(1)
+    tracemalloc.start()
+    try:
+        for number in range(2, 27):
+            send(number)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2_000_000  # 25 names are 5 MB
 
 
 def test_a_full_journal_is_finished_and_sealed_while_the_next_is_written(layout, monkeypatch):

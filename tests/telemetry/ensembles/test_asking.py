@@ -250,3 +250,25 @@ def test_under_a_frozen_clock_in_turn_the_whole_record_is_the_same_each_time():
     first = recorded()
     assert first == recorded()
     assert [row[5] for row in first if row[1].startswith("ensemble") and row[5]] == [5.0, 10.0, 2.5, 17.5]
+
+
+def test_a_call_that_lies_deep_within_a_member_is_counted_once(tele_store):
+    response = {
+        "model": "gpt-4o",
+        "choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1000, "completion_tokens": 100},
+    }
+    model = tele.llm_call("gpt-4o")(lambda _: response)
+
+    def deep(question):
+        with tele.span("retry"):
+            return model(question)
+
+    def by_hand(_):
+        tele.current_run().log_llm_call("gpt-4o", output_data=response)
+        return response
+
+    with tele.experiment("e"):
+        assert tele.ensemble({"deep": deep, "direct": model, "by hand": by_hand, "alone": lambda _: response})("q")
+        assert tele.hedge(deep, delay_ms=5000)("q") is response
+    assert tele_store.rows("SELECT count(*), sum(input_tokens) FROM llm_calls") == [(5, 5000)]

@@ -239,3 +239,11 @@ class TestHandle:
         with instrument("dspy", content=False), dspy.context(lm=DummyLM([{"answer": "x"}])):
             dspy.Predict("question -> answer")(question="q1")
         assert tele_store.rows("SELECT count(*) FROM spans WHERE input IS NOT NULL OR output IS NOT NULL") == [(0,)]
+
+
+def test_the_chain_in_an_answer_stands_under_the_models_span(tele_store):
+    event = '<event type="pattern_applied" id="1"><decision>{}</decision><reasoning>r</reasoning></event>'
+    with instrument("dspy", parse="causal"), dspy.context(lm=DummyLM([{"answer": event.format("use a queue")}])):
+        dspy.Predict("question -> answer")(question="how?")
+    joined = "SELECT s.operation, r.decision FROM reasoning r JOIN spans s USING (trace_id, span_id)"
+    assert tele_store.rows(joined) == [("chat", "use a queue")]

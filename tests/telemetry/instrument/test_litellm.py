@@ -29,6 +29,8 @@ with warnings.catch_warnings():
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:(litellm|pydantic)")  # its own models' noise
 
 KEY = "canary-key-0123456789"
+OTHER = "canary-elsewhere-0123"
+"""Not known as a key: only what is taken of a call keeps it out."""
 MESSAGES = [{"role": "user", "content": "say hi"}]
 ASK = {"model": "gpt-4o", "messages": MESSAGES}
 PER_MILLION = 2.5, 10.0  # dollars for gpt-4o's input and output, as OpenAI lists them
@@ -196,16 +198,18 @@ class TestFailures:
     def test_no_key_reaches_the_store_by_any_way(self, watched):
         secrets = {
             "api_key": KEY,
-            "headers": {"x-custom": KEY},
-            "extra_headers": {"x-other": KEY},
-            "metadata": {"anything": KEY},
+            "headers": {"x-custom": OTHER},
+            "extra_headers": {"x-other": OTHER},
+            "metadata": {"anything": OTHER},
         }
         litellm.completion(**ASK, mock_response="hi", **secrets)
         list(litellm.completion(**ASK, mock_response="a b", stream=True, **secrets))
         with pytest.raises(litellm.RateLimitError):
             litellm.completion(**ASK, mock_response=refused(), **secrets)
         assert len(calls(watched, "name", 3)) == 3
-        assert KEY.encode() not in b"".join(p.read_bytes() for p in watched.path.rglob("*") if p.is_file())
+        written = b"".join(p.read_bytes() for p in watched.path.rglob("*") if p.is_file())
+        assert KEY.encode() not in written
+        assert OTHER.encode() not in written
 
     def test_an_adapter_that_fails_leaves_the_call_alone_and_is_counted_as_trouble(self, watched, monkeypatch, caplog):
         monkeypatch.setattr("tele.telemetry.instrument.litellm.normalise", lambda _: 1 / 0)
@@ -304,3 +308,12 @@ def test_what_litellm_tells_when_the_process_ends_is_kept(tmp_path):
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, env=env, capture_output=True)
     with tele.open(tmp_path / "s") as store:
         assert store.rows("SELECT experiment, input_tokens FROM llm_calls") == [("e", 10)] * 2
+
+
+def test_the_chain_in_an_answer_stands_under_its_span(tele_store):
+    event = '<event type="pattern_applied" id="1"><decision>use a queue</decision><reasoning>r</reasoning></event>'
+    with instrument("litellm", parse="causal"):
+        litellm.completion(model="gpt-4o", messages=[{"role": "user", "content": "x"}], mock_response=event)
+        settled(tele_store, 1)
+    joined = "SELECT s.operation, r.decision FROM reasoning r JOIN spans s USING (trace_id, span_id)"
+    assert tele_store.rows(joined) == [("chat", "use a queue")]

@@ -218,6 +218,16 @@ class TestFailures:
         assert spans(watched, "count(*) OVER ()")[0] == (4,)
         assert KEY.encode() not in everything(watched.path)
 
+    def test_nor_by_the_spans_around_the_call(self, watched, client):
+        """The error that a server put the key into goes through the caller's own spans too."""
+        with pytest.raises(openai.RateLimitError, match=KEY), tele.span("mine"):
+            client.chat.completions.create(model="limited", messages=MESSAGES)
+        assert spans(watched, "name, error_type") == [
+            ("mine", "openai.RateLimitError"),
+            ("chat limited", "openai.RateLimitError"),
+        ]
+        assert KEY.encode() not in everything(watched.path)
+
     def test_an_adapter_that_fails_leaves_the_call_alone(self, watched, client, monkeypatch):
         monkeypatch.setattr("tele.telemetry.instrument.resources.read", lambda _: 1 / 0)
         assert client.chat.completions.create(model="gpt-4o", messages=MESSAGES).id == "chatcmpl-1"

@@ -413,3 +413,36 @@ with tracer.start_as_current_span("parent's"):
     with child(code, tmp_path / "s") as process:
         assert process.wait(30) == 0
     assert [name for name, _ in names(tmp_path / "s")] == ["after", "before", "child's", "parent's"]
+
+
+def test_what_cannot_be_written_is_counted_and_keeps_no_other_from_the_log(tracer, tele_store):
+    class Broken:
+        def write(self):
+            raise RuntimeError("broken")
+
+    pending.add(Broken())
+    with tracer.start_as_current_span("work"):
+        pass
+    assert rows(tele_store, "SELECT name FROM spans") == [("work",)]
+    assert tele.dropped() == {"RuntimeError: broken": 1}
+
+
+def test_a_caller_whose_baggage_is_no_text_stops_nothing(tracer, tele_store):
+    with tracer.start_as_current_span("work", context=baggage.set_baggage("tele.experiment", "\ud800")):
+        pass
+    assert rows(tele_store, "SELECT name, experiment FROM spans") == [("work", "?")]
+
+
+def test_a_handler_that_flushes_while_the_writer_waits_for_us_goes_on(tracer, tele_store, monkeypatch):
+    """A signal may come while a record is appended, and the thread that writes may wait for that very record."""
+    monkeypatch.setattr("tele.telemetry.otel.pending.PATIENCE", 0.05)
+    tele.event("first")
+    journal = tele.telemetry.process.process.journal
+    with journal._lock:
+        with tracer.start_as_current_span("work"):
+            pass
+        end = time.monotonic() + 5
+        while pending.queue and time.monotonic() < end:  # until the writer has taken it
+            time.sleep(0.005)
+        tele.flush()
+    assert rows(tele_store, "SELECT name FROM spans") == [("work",)]

@@ -218,6 +218,29 @@ def test_what_may_be_tried_again_is(stored, collector, slept):
     assert all(0.79 * d < pause < 1.21 * d for pause, d in zip(slept[1:], (2, 4, 8), strict=True))
 
 
+@pytest.mark.parametrize("status", [200, 401, 503])
+def test_what_the_endpoint_says_is_told_without_the_credentials_that_it_repeats(stored, collector, status):
+    token = "tok-0123456789-abcdef"  # of no known form
+    said = f"not with {token}, nor with {SECRET}"
+    body = orjson.dumps({"partialSuccess": {"rejectedSpans": "1", "errorMessage": said}, "message": said})
+    collector.answers[:] = [(status, {"Content-Type": "application/json"}, body)] * 3
+    try:
+        done = replaying.replay("e", collector.url, headers={"authorization": f"Bearer {token}"}, patience=0)
+        told = " ".join(done.messages)
+    except NotSent as error:
+        told = str(error)
+    assert "not with [REDACTED:key:21]" in told
+    assert token not in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize("url", ["http://me:hunter2-pw@127.0.0.1:9", "http://127.0.0.1:9/?api_key=hunter2-pw"])
+def test_an_address_with_a_credential_is_refused_and_not_told(stored, url):
+    with pytest.raises(BadInput) as error:
+        replaying.replay("e", url, patience=0)
+    assert "hunter2" not in str(error.value)
+
+
 def test_a_redirect_is_a_refusal_and_takes_no_credentials_along(stored, collector):
     collector.answers = [(302, {"Location": f"{collector.url}/elsewhere"}, b"")]
     with pytest.raises(NotSent, match="answers 302"):

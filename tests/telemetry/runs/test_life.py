@@ -491,3 +491,88 @@ class TestManyAtOnce:
             child.join(20)
             assert tele_store.rows("SELECT status FROM runs") == [("running",)]
         assert life(tele_store, run.run_id) == ["started", "stopped"]
+
+
+class TestInterrupted:
+    def test_who_does_not_wait_for_the_end_has_it_in_the_log_all_the_same(self, tele_store):
+        class Slow:
+            def is_alive(self):
+                return True
+
+            def join(self, timeout):
+                raise KeyboardInterrupt
+
+        run = tele.experiment("e", run_type="milestone").start()
+        run._background.join()
+        run._background = Slow()
+        with pytest.raises(KeyboardInterrupt):
+            run.stop()
+        assert tele_store.rows("SELECT status FROM runs") == [("stopped",)]
+        run.log_metric("late", 1)
+        assert tele_store.rows("SELECT * FROM metrics") == []
+
+    def test_a_handler_that_records_while_samples_are_counted_is_not_waited_for(self, tele_store):
+        """As a signal's handler would: within the look into the set, in the same thread."""
+        from tele.telemetry import samples
+
+        def record():
+            with samples._lock, tele.span("handler", item_id="h"):
+                done.set()
+
+        done = threading.Event()
+        with tele.experiment("e", sample_size=5) as run:
+            thread = threading.Thread(target=contextvars.copy_context().run, args=(record,), daemon=True)
+            thread.start()
+            assert done.wait(10)
+            thread.join(10)
+            assert run.scope.samples.count == 1
+
+    def test_a_timer_of_a_run_may_end_in_another_context_and_be_used_in_itself(self, tele_store):
+        run = tele.experiment("e").start()
+
+        def steps():
+            with run.timer("load"):
+                yield
+
+        begun = steps()
+        contextvars.copy_context().run(next, begun)
+        begun.close()
+        timer = run.timer("twice")
+        with timer:
+            with timer:
+                pass
+            assert tele.current_span().name == "twice"
+        assert tele.current_span() is None
+        run.stop()
+        assert tele_store.rows("SELECT name, count(*) FROM spans GROUP BY 1 ORDER BY 1") == [("load", 1), ("twice", 2)]
+
+
+class TestOddThings:
+    class Mute:
+        def __str__(self):
+            raise RuntimeError("I say nothing")
+
+        __repr__ = __str__
+
+    def test_what_cannot_say_its_name_fails_no_program_and_loses_no_record(self, tele_store):
+        mute = self.Mute()
+        with tele.experiment("e", metrics_config=["latency", mute]) as run:
+            run.log_llm_call(mute, "q", "a", 1.0)
+            run.log_llm_call("m", "q", None, 1.0, error=ValueError(mute))
+            run.preserve_artifacts({mute: "text"})
+        assert tele.dropped() == {}
+        assert tele_store.rows("SELECT error_type, error_message FROM spans WHERE status = 'error'") == [
+            ("ValueError", "(the exception's text cannot be read)")
+        ]
+        run.snapshot_code(5)
+        assert sum(tele.dropped().values()) == 1
+
+    def test_a_call_that_fails_has_the_same_error_by_hand_and_in_a_span(self, tele_store):
+        late = subprocess.TimeoutExpired("git", 1)
+        with tele.experiment("e") as run:
+            run.log_llm_call("m", error=late)
+            with pytest.raises(subprocess.TimeoutExpired), tele.span("s"):
+                raise late
+        assert tele_store.rows("SELECT error_type, count(*) FROM spans GROUP BY 1") == [
+            ("subprocess.TimeoutExpired", 2)
+        ]
