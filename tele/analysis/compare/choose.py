@@ -85,7 +85,7 @@ def _too_few(sides: Sides) -> Found | None:
     a, b = sides.baseline.size, sides.treatment.size
     gap = float(sides.treatment.mean() - sides.baseline.mean()) if a and b else None
     if sides.paired and a < 2:  # noqa: PLR2004  # a spread takes two
-        return Found(f"{a} item{'' if a == 1 else 's'} in common: too few to test", difference=gap)
+        return Found(f"{a} item{'' if a == 1 else 's'} with values on both sides: too few to test", difference=gap)
     if min(a, b) < 2:  # noqa: PLR2004
         return Found(f"{a} and {b} {sides.unit}s: too few to test", difference=gap)
     return None

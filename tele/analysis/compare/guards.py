@@ -97,12 +97,12 @@ def check(
 
 
 def worse(comparisons: Sequence[Comparison], metrics: Sequence[str]) -> list[Check]:
-    """Hold each of `metrics` against its comparisons: one that is worse is not well, nor is one never compared."""
+    """Hold each of `metrics` against its comparisons: one that is worse is not well, nor is one that was not tested."""
     found = []
     for name in metrics:
         about = [one for one in comparisons if one.metric == name and one.baseline is not None]
         for one in about:
-            ok = one.verdict != "worse" and one.better is not None
+            ok = one.verdict != "worse" and one.better is not None and one.test is not None
             words = one.words if one.better is not None else f"{name}: nobody declared which direction is better"
             found.append(
                 Check("fail-if-worse", name, one.treatment, one.difference, one.difference_interval, ok, words)

@@ -104,7 +104,8 @@ def load(reader: Reader, sources: Sequence[Source], metrics: Sequence[Metric]) -
             _itemised(reader, source, with_items, arms, stepped=_stepped(seen))
         for one in metrics:
             counts = seen[one.name]
-            bare = [side for side, found in counts.items() if found.values and not found.itemised]
+            items = any(found.itemised for found in counts.values())  # where there are none, failures are loose too
+            bare = [side for side, found in counts.items() if not found.itemised and (found.values or not items)]
             if one.quantile is not None:
                 bare = list(counts)
             if bare:

@@ -58,13 +58,22 @@ def align(metric: Metric, baseline: Arm, treatment: Arm, failures: str) -> Sides
         )
     if failures == "as-worst" and metric.better is None:
         raise BadInput(f"Which value of {metric.name!r} is worst? Say --better {metric.name}=higher, or lower.")
-    one, two = baseline.columns.get(metric.name), treatment.columns.get(metric.name)
-    if one is None or two is None:
+    one, two = (_column(metric, arm) for arm in (baseline, treatment))
+    if one is None or two is None or not (one.count.any() or two.count.any()):
         return _unpaired(metric, baseline, treatment, failures)
     mine, theirs = set(baseline.items), set(treatment.items)
     if len(mine & theirs) < _SHARED * min(len(mine), len(theirs)):
         return _unpaired(metric, baseline, treatment, failures)
     return _paired(metric, (baseline, one), (treatment, two), failures)
+
+
+def _column(metric: Metric, arm: Arm) -> Column | None:
+    """Values of the items; all absent where the side has items, some of which failed, and no value at all."""
+    found, loose = arm.columns.get(metric.name), arm.loose.get(metric.name)
+    if found is None and metric.quantile is None and not (loose and loose.values.size) and arm.failed.any():
+        nothing = np.full(len(arm.items), np.nan)
+        return Column(nothing, np.zeros(len(arm.items), np.int64), nothing)
+    return found
 
 
 def _paired(metric: Metric, left: tuple[Arm, Column], right: tuple[Arm, Column], failures: str) -> Sides:
@@ -183,7 +192,7 @@ class _Units:
 
 
 def _units(metric: Metric, arm: Arm) -> _Units:
-    column = arm.columns.get(metric.name)
+    column = _column(metric, arm)
     if column is None:
         loose = arm.loose.get(metric.name, Loose(np.zeros(0), (), "value", 0))
         return _Units(loose.values, loose.clusters, loose.unit, loose.without_value, 0, True)

@@ -19,6 +19,8 @@ __all__ = ["html", "render_checks", "render_comparisons", "sentences"]
 _COLUMNS = ("metric", "treatment", "n", "difference", "interval", "p", "adjusted", "verdict")
 _NAMES = frozenset({"metric", "treatment"})
 """Columns of texts that are the user's, and may be long."""
+_READABLE, _ENDLESS = 10, 10_000
+"""Letters of a name that stand in one line at least, and a width that no table has."""
 
 
 def _cells(one: Comparison, baseline: str | None) -> tuple[str, ...]:
@@ -45,7 +47,7 @@ def render_comparisons(found: Comparisons, console: Console) -> None:
     if found.comparisons:
         left_out: set[str] = set() if len({_cells(one, found.baseline)[1] for one in found.comparisons}) > 1 else {"treatment"}
         table = _table(found, left_out)
-        if console.measure(table).maximum > console.width:
+        if console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum > console.width:
             table = _table(found, left_out | {"interval"})
         _print(console, table)
     else:
@@ -61,13 +63,17 @@ def _table(found: Comparisons, left_out: AbstractSet[str]) -> Table:
     only = f"{_cells(found.comparisons[0], found.baseline)[1]} against " if "treatment" in left_out else "Against "
     title = Text(f"{only}{found.baseline or ''}", style="table.title")
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    rows = [_cells(one, found.baseline) for one in found.comparisons]
     shown = [at for at, name in enumerate(_COLUMNS) if name not in left_out]
-    for name in (_COLUMNS[at] for at in shown):
+    for at in shown:
+        name = _COLUMNS[at]
         left = name in _NAMES or name == "verdict"
-        table.add_column(name, justify="left" if left else "right", no_wrap=name not in _NAMES, overflow="fold")
-    for one in found.comparisons:
-        cells = _cells(one, found.baseline)
-        table.add_row(*(Text(cells[at]) for at in shown))
+        least = min(_READABLE, max(len(row[at]) for row in rows)) if name in _NAMES else None
+        table.add_column(
+            name, justify="left" if left else "right", no_wrap=least is None, min_width=least, overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(Text(row[at]) for at in shown))
     return table
 
 

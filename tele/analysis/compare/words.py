@@ -30,6 +30,8 @@ def figures(bounds: Bounds | None, unit: str | None = None) -> str:
     behind = "" if unit in (None, "USD") else f" {unit}"
     each = "USD" if unit == "USD" else None
     low, high = (figure(end, each) if end is not None and math.isfinite(end) else "open" for end in bounds)
+    if low == high == "open":
+        return "open"
     return f"{low} to {high}{behind}"
 
 

@@ -129,6 +129,7 @@ class TestPartly:
         (403, "/v1/traces", "application/json", b"{}", {"Sec-Fetch-Site": "cross-site"}),
         (400, "http://127.0.0.1/v1/traces", "application/json", b"{}", {}),
     ],
+    ids=lambda value: str(value) if isinstance(value, str | int) else type(value).__name__,
 )
 def test_what_is_refused_is_told_as_a_status_in_the_requests_encoding(running, status, path, kind, body, headers):
     said = running.post(body, path, kind, headers)
