@@ -224,18 +224,19 @@ def _render_plan(found: Plan, console: Console) -> None:
     from tele.analysis.units import money, number
 
     kind = "the same items on both sides" if found.paired else "different items on each side"
-    within = "" if found.within is None else f", {figure(found.within)} between replicates of an item"
-    console.print(Text(f"{found.metric}: {kind}; standard deviation {figure(found.between)} between items{within}."))
+    unit = found.measured_in
+    within = "" if found.within is None else f", {figure(found.within, unit)} between replicates of an item"
+    spread = f"standard deviation {figure(found.between, unit)} between items{within}"
+    console.print(Text(f"{found.metric}: {kind}; {spread}."))
     if found.pilot_mde is not None:
-        console.print(
-            Text(f"The run of {found.pilot_items:,} items can find a difference of {figure(found.pilot_mde)} or more.")
-        )
+        least = figure(found.pilot_mde, unit)
+        console.print(Text(f"The run of {found.pilot_items:,} items can find a difference of {least} or more."))
     table = Table(box=None, pad_edge=False)
     for name in ("items", "replicates", "finds", "calls", "cost"):
         table.add_column(name, justify="right")
     for step in found.steps:
         cost = money(step.cost_usd)
-        table.add_row(number(step.items), number(step.replicates), figure(step.mde), number(step.calls), cost)
+        table.add_row(number(step.items), number(step.replicates), figure(step.mde, unit), number(step.calls), cost)
     console.print(table)
     level = f"alpha {found.alpha:g}" + (f" shared by {found.comparisons} comparisons" if found.comparisons > 1 else "")
     console.print(Text(f"At {level}, with power {found.power:g}; calls are items x replicates x 2 sides."))

@@ -118,3 +118,14 @@ def test_sections_beside_the_events_follow_what_is_asked(log):
     )
 
     assert analyze(log, "trial", where="condition = 'y'").ensembles.mean_agreement == 1.0
+
+
+@pytest.mark.parametrize(
+    ("where", "requests"), [("duration_ms > 100", 0), ("name = 'call_llm'", 0), ("name = 'chat'", 1)]
+)
+def test_a_wrapper_is_none_of_the_calls_also_where_its_call_is_not_asked_for(log, where, requests):
+    wrapper = {"name": "call_llm", "trace_id": "t", "span_id": "above", "duration_ms": 101.0}
+    call = {"name": "chat", "trace_id": "t", "span_id": "call", "parent_id": "above", "duration_ms": 99.0}
+    log.add([chat(**wrapper, input_tokens=3), chat(**call, input_tokens=3)])
+
+    assert sum(group.reliability.total_requests for group in analyze(log, "trial", where=where).groups) == requests

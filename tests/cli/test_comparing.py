@@ -90,3 +90,15 @@ def test_plan_says_how_many_items_and_what_the_run_could_find(store):
     assert "The run of 12 items can find" in said
     plain = json.loads(run("plan", "--sd", "1", "--effect", "0.5", "--format", "json").stdout)
     assert plain["steps"][0]["items"] == 34  # G*Power: paired t, dz 0.5, power .8
+
+
+def test_a_plan_names_the_unit_of_its_metric(store):
+    said = run("plan", "prompts", "--metric", "latency", "--store", store).stdout
+    assert " ms between items" in said
+    plain = json.loads(run("plan", "prompts", "--metric", "score", "--format", "json", "--store", store).stdout)
+    assert plain["measured_in"] is None
+
+
+def test_looking_early_says_from_when_on_it_can_say_something(store):
+    said = run("compare", "baseline", "few-shot", "--metric", "score", "--sequential", "--store", store).stdout
+    assert "12 items so far, which says nothing before 50" in said

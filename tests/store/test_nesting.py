@@ -56,7 +56,8 @@ def test_a_parent_that_ends_after_its_child_was_sealed_is_asked_for(store, wraps
         with call():
             pass
         assert sealed(store) == [[[parent.trace_id, parent.span_id]]]
-        assert requests(store)[0] is (not wraps)
+        flat, calls = requests(store)  # the start of a wrapper is in the log once it is open for 100 ms
+        assert (flat or wraps, calls) == (True, 1)
 
     assert len(sealed(store)) == 2
     assert requests(store) == (not wraps, 1)

@@ -12,6 +12,7 @@ from typing import Any
 from tele.analysis.compare.words import figure, figures
 from tele.analysis.comparisons import Check, Comparison
 from tele.analysis.measure import in_order
+from tele.analysis.units import NOTHING
 from tele.errors import BadInput
 
 __all__ = ["Condition", "check", "condition", "worse"]
@@ -91,9 +92,12 @@ def check(
         hint = f" Nearest: {', '.join(near)}." if near else f" There are {', '.join([*_NAMES, *recorded])}."
         raise BadInput(f"No figure is named {asked.name!r}.{hint}")
     found = means(asked.name)
-    named = [key for key in (tuple(group["key"].values()) for group in groups) if set(key) - {None}]
-    keys = in_order(dict.fromkeys([*found, *named]))  # a metric may have values where no request is, and the reverse
-    return [_held(asked, kind, {"key": dict(enumerate(key))}, "", found.get(key), registered) for key in keys]
+    asking = [key for key in (tuple(group["key"].values()) for group in groups) if set(key) - {None}]
+    keys = in_order(dict.fromkeys([*found, *asking]))  # a metric may have values where no request is, and the reverse
+    named = [{} if keys == [(None,)] else dict(enumerate(key)) for key in keys]
+    return [
+        _held(asked, kind, {"key": name}, "", found.get(key), registered) for key, name in zip(keys, named, strict=True)
+    ]
 
 
 def worse(comparisons: Sequence[Comparison], metrics: Sequence[str]) -> list[Check]:
@@ -123,7 +127,7 @@ def _held(
     bounds = None if interval is None else (interval[0], interval[1])
     holds = value is not None and asked.holds(value)
     ok = value is not None and (holds if kind == "guardrail" else not holds)
-    name = " · ".join(str(part) for part in group["key"].values() if part is not None) or "all"
+    name = " · ".join(NOTHING if part is None else str(part) for part in group["key"].values()) or "all"
     if value is None:
         words = f"{name}: {asked.name} is not known, so that {asked.said!r} cannot be judged"
     else:

@@ -20,6 +20,8 @@ from tele.errors import BadInput
 __all__ = ["monitored"]
 
 _LEAST = 1e-9
+_SETTLED = 50
+"""Pairs from which the variance is known well enough for a confidence sequence of the mean."""
 
 
 def monitored(sides: Sides, alpha: float) -> Found | None:
@@ -55,20 +57,21 @@ def _successes(new: np.ndarray, old: np.ndarray) -> Found:
 
 def _means(gap: np.ndarray, alpha: float) -> Found:
     def bounds(confidence: float) -> Interval | None:
-        found = mean_sequence(gap, confidence=confidence).interval
+        found = mean_sequence(gap, confidence=confidence, burn_in=_SETTLED).interval
         return found if all(map(math.isfinite, found)) else None
 
     mean = float(gap.mean())
     p = _anytime_p(gap)
     test = TestResult("confidence sequence of the mean", mean, None, p, gap.size, mean, bounds(1 - alpha))
-    return Found(f"{gap.size} items so far; valid at every look", test, mean, "means", bounds)
+    early = f", which says nothing before {_SETTLED}" if gap.size < _SETTLED else ""
+    return Found(f"{gap.size} items so far{early}; valid at every look", test, mean, "means", bounds)
 
 
 def _anytime_p(gap: np.ndarray) -> float:
     """Return the least alpha at which a sequence has left 0 out at some look so far."""
 
     def out(alpha: float) -> bool:
-        return mean_sequence(gap, confidence=1 - alpha).leaves_out(0.0) is not None
+        return mean_sequence(gap, confidence=1 - alpha, burn_in=_SETTLED).leaves_out(0.0) is not None
 
     low, high = _LEAST, 0.999
     if not out(high):

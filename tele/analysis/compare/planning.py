@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class Design:
     cost_usd: float | None = None
     """Of one item, once, on one side."""
     note: str = ""
+    measured_in: str | None = None
+    """Unit of the metric; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Plan:
     """Least difference that the pilot itself could find."""
     steps: tuple[Step, ...]
     note: str = ""
+    measured_in: str | None = None
+    """Unit of the metric; None where it has none."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -122,7 +126,8 @@ def piloted(
     pair = conditions(reader, seen, requests(reader, seen, on), (), baseline, named=False)
     if pair is None or (treatment is not None and treatment not in pair.names):
         raise BadInput(f"{experiment!r} has no condition {treatment!r}.")
-    return pilot(reader, pair, name, treatment)
+    recorded_too = [found for source in pair.sources for found in recorded(reader, source)]
+    return replace(pilot(reader, pair, name, treatment), measured_in=metric(name, recorded_too, {}).unit)
 
 
 def spread(name: str, *, sd: float | None, within_sd: float | None, rate: float | None, paired: bool) -> Design:
@@ -189,6 +194,7 @@ def plan(
         now,
         tuple(steps),
         design.note,
+        design.measured_in,
     )
 
 

@@ -45,7 +45,9 @@ def render_comparisons(found: Comparisons, console: Console) -> None:
     from rich.text import Text
 
     if found.comparisons:
-        left_out: set[str] = set() if len({_cells(one, found.baseline)[1] for one in found.comparisons}) > 1 else {"treatment"}
+        left_out: set[str] = (
+            set() if len({_cells(one, found.baseline)[1] for one in found.comparisons}) > 1 else {"treatment"}
+        )
         table = _table(found, left_out)
         if console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum > console.width:
             table = _table(found, left_out | {"interval"})

@@ -80,7 +80,8 @@ def sentence(
         "better": f"{treatment} is better than {baseline}",
         "worse": f"{treatment} is worse than {baseline}",
         "different": f"{treatment} and {baseline} differ, and nobody declared which is better",
-        "tied": f"{treatment} and {baseline} are tied: what difference there is, is within ±{figure(margin, measured_in)}",
+        "tied": f"{treatment} and {baseline} are tied: what difference there is, is within "
+        f"±{figure(margin, measured_in)}",
         "undecided": f"Undecided: {count} show {nothing}{enough}",
         "underpowered": f"Underpowered: {count} can show a difference of {figure(mde, measured_in)} or more{enough}",
     }[verdict]

@@ -10,9 +10,18 @@ import warnings
 
 import numpy as np
 import pytest
+from rich.console import Console
+from scipy.stats import binom
 
 from tele.analysis import analyze
 from tele.analysis.compare import Options, compare
+from tele.analysis.compare.choose import choose
+from tele.analysis.compare.compare import compared
+from tele.analysis.compare.pairing import Sides
+from tele.analysis.compare.sides import conditions
+from tele.analysis.compare.table import render_comparisons
+from tele.analysis.comparisons import Absent, Missing
+from tele.analysis.scope import census, requests
 from tele.errors import BadInput, UnknownTarget
 
 CONTRACT = {
@@ -464,3 +473,59 @@ def test_the_order_of_rows_changes_nothing_and_units_scale(log):
     assert scaled.difference == pytest.approx(1000 * first.difference, rel=1e-9)
     assert scaled.mde == pytest.approx(1000 * first.mde, rel=1e-6)
     assert scaled.effect.value == pytest.approx(first.effect.value, rel=1e-9)
+
+
+def test_a_metric_that_the_user_records_under_the_name_of_a_requests_figure_is_theirs(log):
+    log.add(metrics("a", numbered([1, 2, 3, 4, 6]), name="cost") + metrics("b", numbered([3, 3, 5, 6, 7]), name="cost"))
+
+    [found] = compare(log, "a", "b").comparisons
+    assert (found.metric, found.difference, found.better) == ("cost", pytest.approx(1.6), "lower")
+
+
+def test_pairs_that_differ_alike_but_for_rounding_are_tested_by_their_signs(log):
+    old = [n / 7e6 for n in range(9)]
+    log.add(metrics("a", numbered(old)) + metrics("b", numbered([value + 2e-6 for value in old])))
+
+    found = one(log)
+    assert (found.test, found.p_value, found.verdict) == ("sign-flip permutation", pytest.approx(2 / 2**9), "better")
+
+
+def test_figures_have_their_units(log):
+    spans = [
+        {"condition": c, "run_id": f"run {c}", "item_id": f"i{n}"}
+        | {"duration_ms": 50.0 + up + n % 3, "cost_usd": (n + up) / 1e6}
+        for c, up in (("a", 0), ("b", 2))
+        for n in range(9)
+    ]
+    log.add(spans)
+
+    words = {one.metric: one.words for one in compare(log, "a", "b", options=Options()).comparisons}
+    assert "b 53 ms, a 51 ms, difference 2 ms" in words["latency"]
+    assert "b $0.00000600, a $0.00000400, difference $0.00000200" in words["cost"]
+
+
+@pytest.mark.parametrize("names", [("b",), ("claude-3-5-haiku-latest", "gemini-2.0-flash")])
+def test_the_table_fits_a_terminal_of_80_columns(log, names):
+    rng = np.random.default_rng(5)
+    log.add(row for c in ("a", *names) for row in metrics(c, numbered(rng.normal(0, 1, 20)), name="measured_quality"))
+
+    out = io.StringIO()
+    pair = conditions(log, seen := census(log, "trial"), requests(log, seen, "root"), (), "a")
+    render_comparisons(compared(log, pair, Options()), Console(file=out, width=80))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith(("measured_quality", "measured_qu")) for line in lines)
+    assert [len(line.split()) for line in lines if line.startswith("metric")] == [7]
+
+
+@pytest.mark.parametrize("sizes", [(5, 40), (40, 5)])
+def test_few_values_beside_many_skewed_ones_raise_no_more_alarms_than_the_level(sizes):
+    rng = np.random.default_rng(23)
+    nothing = Absent(0, 0, 0)
+
+    def alarm():
+        a, b = (rng.lognormal(0, 1, size) for size in sizes)
+        found = choose(Sides(a, b, False, "value", Missing(nothing, nothing, "exclude"), (), None, single=False))
+        return found.test.p_value <= 0.05
+
+    assert sum(alarm() for _ in range(1000)) <= binom.ppf(0.999, 1000, 0.05)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from statsmodels.stats import weightstats
 
 import tele
+from tele.analysis import analyze
 from tele.analysis.compare.declared import parse
 from tele.testing import temporary_store
 
@@ -84,3 +86,44 @@ def test_declarations_are_events_and_bad_ones_never_raise(store):
         [(attributes,)] = reader.rows("SELECT attributes FROM events WHERE name = 'tele.experiment.declared'")
     assert '"hypotheses":["one: b > a"]' in attributes
     assert '"guardrails":[7]' in attributes
+
+
+def told(condition, values):
+    facts = {"kind": "metric", "name": "score", "condition": condition, "success": None, "status": "unset"}
+    return [facts | {"value": value, "item_id": f"i{n}", "start_ns": 1} for n, value in enumerate(values)]
+
+
+def hypothesis(said):
+    attributes = {"hypotheses": [said]}
+    return {"kind": "event", "name": "tele.experiment.declared", "start_ns": 0, "attributes": attributes}
+
+
+@pytest.mark.parametrize("baseline", [None, "a", "b"])
+@pytest.mark.parametrize(("better", "outcome"), [("higher", "contradicted"), ("lower", "supported")])
+def test_what_is_said_of_every_treatment_does_not_turn_with_the_baseline_of_the_call(log, baseline, better, outcome):
+    said = {"metric": "score", "baseline": "b", "better": better}
+    log.add([hypothesis(said), *told("a", [n % 3 for n in range(20)]), *told("b", [n % 4 + 9 for n in range(20)])])
+
+    assert analyze(log, "trial", baseline=baseline).significance.hypotheses[0]["outcome"] == outcome
+
+
+def test_where_ranks_are_tested_a_hypothesis_is_of_the_ranks(log):
+    low, high = [1 + n % 7 / 50 for n in range(45)], [1.5 + n % 7 / 50 for n in range(49)]
+    rows = told("a", [*low, 300, 500, 800, 900]) + told("b", high)
+    log.add([hypothesis("score: b > a"), *(row | {"item_id": None} for row in rows)])
+
+    found = analyze(log, "trial").significance
+    assert found.comparisons[0].difference < 0 < found.comparisons[0].effect.value
+    assert found.hypotheses[0]["outcome"] == "supported"
+
+
+@pytest.mark.parametrize(("than", "margin", "outcome"), [(5, 0.5, "supported"), (5, 0.1, "open"), (2, 0.5, "open")])
+def test_equal_to_a_value_within_a_margin_is_two_one_sided_tests(log, than, margin, outcome):
+    values = [5 + (n % 5 - 2) / 4 for n in range(20)]
+    log.add([hypothesis({"metric": "score", "than": than, "margin": margin}), *told("a", values)])
+
+    found = analyze(log, "trial").significance
+    t = weightstats.DescrStatsW(values).ttost_mean(than - margin, than + margin)
+    assert found.hypotheses[0]["outcome"] == outcome
+    assert found.comparisons[0].p_value == pytest.approx(t[0], rel=1e-9)
+    assert found.comparisons[0].verdict == ("tied" if outcome == "supported" else "undecided")
