@@ -225,7 +225,7 @@ def test_what_the_endpoint_says_is_told_without_the_credentials_that_it_repeats(
     body = orjson.dumps({"partialSuccess": {"rejectedSpans": "1", "errorMessage": said}, "message": said})
     collector.answers[:] = [(status, {"Content-Type": "application/json"}, body)] * 3
     try:
-        done = replaying.replay("e", collector.url, headers={"authorization": f"Bearer {token}"}, patience=0)
+        done = replay(stored, collector, headers={"authorization": f"Bearer {token}"}, patience=0)
         told = " ".join(done.messages)
     except NotSent as error:
         told = str(error)
@@ -237,7 +237,7 @@ def test_what_the_endpoint_says_is_told_without_the_credentials_that_it_repeats(
 @pytest.mark.parametrize("url", ["http://me:hunter2-pw@127.0.0.1:9", "http://127.0.0.1:9/?api_key=hunter2-pw"])
 def test_an_address_with_a_credential_is_refused_and_not_told(stored, url):
     with pytest.raises(BadInput) as error:
-        replaying.replay("e", url, patience=0)
+        tele.otel.replay("e", url, store=stored.path, patience=0)
     assert "hunter2" not in str(error.value)
 
 
