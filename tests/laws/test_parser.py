@@ -235,4 +235,5 @@ def test_the_cost_grows_with_the_length_and_not_with_its_square(piece, before):
 
     seconds(1000)
 
-    assert seconds(40_000) < 40 * seconds(4_000) + 0.3  # the square would cost 100 times as much
+    # The square would cost 100 times as much; the best of three, for a collection of garbage may come in between.
+    assert min(seconds(40_000) for _ in range(3)) < 40 * seconds(4_000) + 0.3
