@@ -26,8 +26,8 @@ def event(name: str, attributes: Mapping[str, Any] | None = None, **fields: Any)
     Keywords are as for `tele.span`. The event belongs to the span, experiment and item around it. A name that the
     registry of families knows by another spelling becomes its one name there; what was written stays beside it.
     """
-    one = resolve(name) if type(name) is str else name
-    if one is not name:
+    one = name
+    if type(name) is str and (one := resolve(name)) != name:
         fields = {**fields, WRITTEN: name}
     return record_point("event", one, {}, fields, attributes)
 
