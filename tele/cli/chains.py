@@ -27,7 +27,7 @@ chain_app = typer.Typer(
 app.add_typer(chain_app, name="chain")
 
 FormatOption = Annotated[str, typer.Option("--format", help="text, json, markdown, csv, xml or mermaid.")]
-KindOption = Annotated[str, typer.Option("--diagram", help="Of mermaid: flowchart, timeline or graph.")]
+KindOption = Annotated[str, typer.Option("--diagram", help="Of mermaid: flowchart, sequence, timeline or graph.")]
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", help="File to write to.")]
 TableOption = Annotated[str, typer.Option("--format", help="table or json.")]
 
@@ -198,7 +198,7 @@ def diff(
     before: Annotated[str, typer.Argument(help="Id of a chain, or a file with what a model wrote.")],
     after: Annotated[str, typer.Argument(help="The other one.")],
     match: Annotated[str, typer.Option("--match", help="auto, id, position or content.")] = "auto",
-    format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    format_: Annotated[str, typer.Option("--format", help="text, json or html.")] = "text",
     store: StoreOption = None,
 ) -> None:
     """Say what differs between two chains. An id may bear a version: `3045b621@1`. Exit code 1 where they differ.
@@ -208,11 +208,13 @@ def diff(
     from tele.cli.output import choice, safe, write_facts, write_line
     from tele.trace.difference import diff as run_diff
 
-    choice("--format", format_, ("text", "json"))
+    choice("--format", format_, ("text", "json", "html"))
     found = run_diff(_named(before, store), _named(after, store), match=match)  # type: ignore[arg-type]  # it checks
     if format_ == "json":
         more = {"summary": found.summary, "confidence_deltas": found.confidence_deltas}
         write_facts(dataclasses.asdict(found) | more)
+    elif format_ == "html":
+        sys.stdout.write(found.to_html())
     else:
         write_line("\n".join(map(safe, found.to_text().splitlines())))
     if found.added or found.removed or found.modified:

@@ -1,4 +1,4 @@
-"""A chain as a Mermaid diagram: `flowchart` in the order of the events, `timeline` by stage, `graph` of their links.
+"""A chain as a Mermaid diagram: `flowchart` in order, `sequence` by type, `timeline` by stage, `graph` of its links.
 
 Mermaid has no escape character: in a quoted label the characters that it reads as its own stand as entity codes
 (`#34;`, `#35;`), and so do those that its Markdown would read. Node names are ours, never an event's id.
@@ -28,7 +28,7 @@ _DIRECTIONS = ("TD", "TB", "BT", "LR", "RL")
 def write(
     chain: Chain,
     *,
-    kind: Literal["flowchart", "timeline", "graph"] = "flowchart",
+    kind: Literal["flowchart", "sequence", "timeline", "graph"] = "flowchart",
     direction: str = "TD",
     max_label: int = 60,
     confidence: bool = True,
@@ -38,7 +38,8 @@ def write(
     """Return the diagram as text.
 
     `max_label` cuts decisions, in characters; `confidence`, `colours` (by type) and `alternatives` say whether these
-    are shown. A `graph` has parents as solid arrows and dependencies as dotted ones. Raises BadInput.
+    are shown. A `graph` has parents as solid arrows and dependencies as dotted ones; a `sequence` has a lane for each
+    type, and an arrow leads to an event from the one before it. Raises BadInput.
     """
     if kind not in _KINDS:
         raise BadInput(f"A diagram is a {', '.join(_KINDS)}, not a {kind!r}.")
@@ -48,6 +49,8 @@ def write(
         raise BadInput("max_label is at least 1.")
     if kind == "timeline":
         return _timeline(chain, max_label, confidence)
+    if kind == "sequence":
+        return _sequence(chain, max_label, confidence, alternatives)
     lines = [f"flowchart {direction}"]
     lines += [f'  n{n}["{_label(event, max_label, confidence)}"]' for n, event in enumerate(chain.events)]
     if not chain.events:
@@ -76,7 +79,12 @@ def _by_links(chain: Chain) -> list[str]:
     return lines
 
 
-_KINDS: dict[str, Callable[[Chain], list[str]]] = {"flowchart": _in_order, "graph": _by_links, "timeline": _in_order}
+_KINDS: dict[str, Callable[[Chain], list[str]]] = {
+    "flowchart": _in_order,
+    "sequence": _in_order,
+    "timeline": _in_order,
+    "graph": _by_links,
+}
 
 
 def _alternatives(chain: Chain, most: int) -> list[str]:
@@ -111,6 +119,31 @@ def _timeline(chain: Chain, most: int, confidence: bool) -> str:
         if confidence and event.confidence is not None:
             said.append(f"confidence {event.confidence:.2f}")
         lines.append(f"  {n} : {' : '.join(part for part in said if part)}")
+    return "\n".join(lines) + "\n"
+
+
+def _sequence(chain: Chain, most: int, confidence: bool, alternatives: bool) -> str:
+    """One lane for each type, in the order of their first events; a note over all of them where a stage begins."""
+    lanes = {type_: f"p{n}" for n, type_ in enumerate(dict.fromkeys(event.type for event in chain.events))}
+    lines = ["sequenceDiagram", f"  title {_escaped(_cut(chain.name, most), bare=True) or 'chain'}"]
+    lines += [f"  participant {p} as {_escaped(_words(type_), bare=True) or 'event'}" for type_, p in lanes.items()]
+    if not lanes:
+        lines.append("  participant p0 as No events")
+    last = f"p{len(lanes) - 1}"
+    everywhere = "p0" if last == "p0" else f"p0,{last}"
+    stage: str | None = None
+    before = "p0"
+    for event in chain.events:
+        if event.stage is not None and event.stage != stage:
+            stage = event.stage
+            lines.append(f"  Note over {everywhere}: {_escaped(_cut(stage, most), bare=True) or 'stage'}")
+        lane = lanes[event.type]
+        sure = f" (confidence {event.confidence:.2f})" if confidence and event.confidence is not None else ""
+        lines.append(f"  {before}->>{lane}: {_escaped(_cut(event.decision, most), bare=True) or 'no decision'}{sure}")
+        if alternatives:
+            said = (_escaped(_cut(each, most), bare=True) for each in event.alternatives)
+            lines += [f"  Note over {lane}: not {each}" for each in said if each]
+        before = lane
     return "\n".join(lines) + "\n"
 
 

@@ -178,6 +178,8 @@ _ARTIFACT = [
     """'blob:' || (attributes->>'$."body"."$blob"') AS body""",
     """coalesce(TRY_CAST(attributes->>'$."redacted"' AS BOOLEAN), FALSE) AS redacted""",
 ]
+
+
 def _hedges() -> str:
     return f"""WITH RECURSIVE said AS (
     {named(_HEDGE, "name IN ('hedge', 'hedging.request.stop') AND kind <> 'metric'")}
@@ -228,6 +230,8 @@ _HEDGE = [
     field("wasted_usd", "DOUBLE"),
     field("wasted_tokens", "BIGINT"),
 ]
+
+
 def view_sql() -> dict[str, str]:
     """Return every view as name and `CREATE OR REPLACE VIEW` text, in the order in which they can be created.
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal
 
 from tele.errors import BadInput
@@ -91,6 +92,24 @@ class Difference:
         if self.mean_confidence_delta:
             lines.append(f"mean confidence {self.mean_confidence_delta:+.3f}")
         return "\n".join(lines)
+
+    def to_html(self) -> str:
+        """The difference as a piece of HTML, all texts escaped and whole: `<del>` what went, `<ins>` what came."""
+        head = f"{self.summary}; matched by {self.match}; similarity {self.similarity:.3f}"
+        lines = ['<section class="chain-diff">', f"<p>{_html(head)}</p>", "<ul>"]
+        lines += [f"<li><del>{_html(_line(event, whole=True))}</del></li>" for event in self.removed]
+        lines += [f"<li><ins>{_html(_line(event, whole=True))}</ins></li>" for event in self.added]
+        for change in self.modified:
+            lines.append(f"<li>{_html(_line(change.before, whole=True))}<dl>")
+            lines += [
+                f"<dt>{_html(name)}</dt><dd><del>{_html(_text(was))}</del> <ins>{_html(_text(now))}</ins></dd>"
+                for name, (was, now) in change.fields.items()
+            ]
+            lines.append("</dl></li>")
+        lines.append("</ul>")
+        if self.mean_confidence_delta:
+            lines.append(f"<p>mean confidence {self.mean_confidence_delta:+.3f}</p>")
+        return "\n".join([*lines, "</section>"]) + "\n"
 
 
 def diff(before: Chain, after: Chain, *, match: Match = "auto", times: bool = False) -> Difference:
@@ -197,11 +216,22 @@ def _longest_rising(numbers: list[int]) -> set[int]:
     return found
 
 
-def _line(event: ReasoningEvent) -> str:
+def _line(event: ReasoningEvent, *, whole: bool = False) -> str:
     sure = "" if event.confidence is None else f" ({event.confidence:g})"
-    return f"{event.type}: {_shown(event.decision, 100)}{sure}"
+    return f"{event.type}: {event.decision if whole else _shown(event.decision, 100)}{sure}"
+
+
+def _text(value: Any) -> str:
+    if value is None or value == () or value == {}:
+        return "nothing"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _shown(value: Any, most: int = 60) -> str:
-    text = " ".join(str(", ".join(value) if isinstance(value, tuple) else value).split())
+    text = " ".join(_text(value).split())
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _html(text: str) -> str:
+    """The text escaped, without what no HTML may hold."""
+    return escape("".join(char for char in text if char.isprintable() or char in "\n\t"))

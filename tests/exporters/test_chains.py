@@ -197,6 +197,14 @@ FLOWCHART = [
 PART = r"(?:[^:#;\n%]|#\d+;)+"
 TIMELINE = [r"timeline", rf"  title {PART}", rf"  section {PART}", rf"  \d+ : {PART}( : {PART})*"]
 
+SEQUENCE = [
+    r"sequenceDiagram",
+    rf"  title {PART}",
+    rf"  participant p\d+ as {PART}",
+    rf"  Note over p\d+(,p\d+)?: {PART}",
+    rf"  p\d+->>p\d+: {PART}",
+]
+
 
 def unescaped(text):
     """What Mermaid shows for the entity codes."""
@@ -213,6 +221,7 @@ class TestMermaid:
         for kind in ("flowchart", "graph"):
             assert follows(export_chain(chain, "mermaid", kind=kind, alternatives=more, colours=more), FLOWCHART) == []
         assert follows(export_chain(chain, "mermaid", kind="timeline", confidence=more), TIMELINE) == []
+        assert follows(export_chain(chain, "mermaid", kind="sequence", alternatives=more), SEQUENCE) == []
 
     @given(plain_text)
     def test_a_label_shows_what_the_decision_says(self, text):
@@ -247,6 +256,28 @@ class TestMermaid:
             "  1 : hypothesis formed : Use Redis : confidence 0.90",
             "  section b",
             "  2 : hypothesis formed : Use Redis : confidence 0.90",
+        ]
+
+    def test_a_sequence_has_a_lane_for_each_type_and_says_where_a_stage_begins(self):
+        first = CHAIN.events[0]
+        chain = Chain("c", "plan; a", (first, dataclasses.replace(first, type="pattern_applied", stage="b"), first))
+        assert export_chain(chain, "mermaid", kind="sequence", alternatives=True, max_label=7).splitlines() == [
+            "sequenceDiagram",
+            "  title plan#59; a",
+            "  participant p0 as hypothesis formed",
+            "  participant p1 as pattern applied",
+            "  Note over p0,p1: plan",
+            "  p0->>p0: Use Re… (confidence 0.90)",
+            "  Note over p0: not Postgr…",
+            "  Note over p0: not files",
+            "  Note over p0,p1: b",
+            "  p0->>p1: Use Re… (confidence 0.90)",
+            "  Note over p1: not Postgr…",
+            "  Note over p1: not files",
+            "  Note over p0,p1: plan",
+            "  p1->>p0: Use Re… (confidence 0.90)",
+            "  Note over p0: not Postgr…",
+            "  Note over p0: not files",
         ]
 
     @pytest.mark.parametrize("wrong", [{"kind": "pie"}, {"direction": "XY"}, {"max_label": 0}])
