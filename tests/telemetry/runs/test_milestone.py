@@ -18,7 +18,7 @@ from tele.store.prune import prune
 from tele.telemetry.process import process
 
 KEY = "sk-ant-" + "a1B2c3D4e5F6g7H8i9J0"
-PASSWORD = "-".join(("hunter2", "of", "a", "milestone"))  # no literal: this file is loaded code too
+PASSWORD = "hunter2" * 2 + "-of-a-milestone"  # no literal: this file is loaded code too
 
 
 def milestone(name="e", **settings):
