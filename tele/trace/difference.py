@@ -222,7 +222,7 @@ def _line(event: ReasoningEvent, *, whole: bool = False) -> str:
 
 
 def _text(value: Any) -> str:
-    if value is None or value == () or value == {}:
+    if value is None or value in ((), {}):
         return "nothing"
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
