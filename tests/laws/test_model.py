@@ -153,12 +153,16 @@ class Machine(RuleBasedStateMachine):
         leaving = self.journals[journal]
         path = self.layout.journals / f"{leaving.writer}.jsonl"
         size = path.stat().st_size if leaving.writer and path.exists() else None
+        marker = path.with_suffix(".born")
+        born = marker.read_bytes() if marker.exists() else None
         leaving.close()
         if way == "closed" or size is None:
             if journal == BUFFERED:
                 self.all_is_sure()
             return
         os.truncate(path, size)
+        if born is not None:  # a process that is killed does not say how many records it closed with
+            marker.write_bytes(born)
         if way == "killed in a write":
             with path.open("ab") as file:
                 file.write(b'{"event_id":"0')
