@@ -50,6 +50,7 @@ def parse(
     from tele.cli.output import safe
     from tele.trace import parse_chain
 
+    _check(format_)
     chain = parse_chain(_text_of(source), name or (Path(source).stem if source != "-" else "chain"))
     for warning in chain.warnings:
         where = f"{source}:{warning.line}:{warning.column}"
@@ -287,11 +288,18 @@ def _known(reader: Store, name: str) -> str:
     raise BadInput(f"{name!r} begins several chains: {', '.join(sorted(found)[:5])}. Give more of it.")
 
 
-def _write(chain: Chain, format_: str, diagram: str, output: Path | None) -> None:
-    from tele.cli.output import choice, safe, write_line
-    from tele.exporters import CHAIN_FORMATS, export_chain
+def _check(format_: str) -> None:
+    from tele.cli.output import choice
+    from tele.exporters import CHAIN_FORMATS
 
     choice("--format", format_, ("text", *CHAIN_FORMATS))
+
+
+def _write(chain: Chain, format_: str, diagram: str, output: Path | None) -> None:
+    from tele.cli.output import safe, write_line
+    from tele.exporters import export_chain
+
+    _check(format_)
     options: dict[str, Any] = {"kind": diagram} if format_ == "mermaid" else {}
     text = _as_text(chain) if format_ == "text" else export_chain(chain, format_, **options)
     if output is not None:
@@ -307,6 +315,7 @@ def _as_text(chain: Chain) -> str:
     from tele.cli.output import count
 
     sure = "" if chain.mean_confidence is None else f", mean confidence {chain.mean_confidence:.2f}"
+    named = {name for event in chain.events for name in (event.parent, *event.depends_on)}
     lines = [f"{chain.name}  {chain.id}  version {chain.version}", f"{count(chain.events, 'event')}{sure}"]
     for number, event in enumerate(chain.events, 1):
         stated = "" if event.confidence is None else f"  {event.confidence:.2f}"
@@ -314,7 +323,9 @@ def _as_text(chain: Chain) -> str:
         lines += [f"   not: {each}" for each in event.alternatives]
         lines += [f"   {line}" for line in event.reasoning.splitlines()]
         more = {"code": event.code_section, "spec": event.spec_reference, "part of": event.parent, "stage": event.stage}
-        more["depends on"] = ", ".join(event.depends_on)
+        more |= {"depends on": ", ".join(event.depends_on), "id": event.id if event.id in named else None}
+        more |= {"experiment": event.experiment, "at": event.created_at.isoformat() if event.created_at else None}
+        more |= {name: str(said) for name, said in event.metadata.items()}
         lines += [f"   {name}: {' '.join(said.split())}" for name, said in more.items() if said]
     return "\n".join(lines) + "\n"
 

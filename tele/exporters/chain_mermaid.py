@@ -42,7 +42,7 @@ def write(
     type, and an arrow leads to an event from the one before it. Raises BadInput.
     """
     if kind not in _KINDS:
-        raise BadInput(f"A diagram is a {', '.join(_KINDS)}, not a {kind!r}.")
+        raise BadInput(f"A diagram is one of {', '.join(_KINDS)}, not {kind!r}.")
     if direction not in _DIRECTIONS:
         raise BadInput(f"A diagram's direction is {', '.join(_DIRECTIONS)}, not {direction!r}.")
     if max_label < 1:

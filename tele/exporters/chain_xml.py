@@ -30,7 +30,11 @@ _DEEPEST = 8
 
 
 def write(chain: Chain) -> str:
-    """Return the chain as an XML document; `read` gives it back, and `parse_chain` its events."""
+    """Return the chain as an XML document.
+
+    `read` gives it back as it was. `parse_chain` gives its events, as it reads what a model wrote: texts without the
+    space around them, lists without bullets, and what XML cannot hold as its JSON.
+    """
     about = {
         "id": chain.id,
         "name": chain.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _TIMES = ("created_at",)
 _NOT_COMPARED = ("id", *_TIMES)
 _REFERENCES = ("parent", "depends_on")
 _ROUNDED = 6
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What HTML cannot hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,5 +236,4 @@ def _shown(value: Any, most: int = 60) -> str:
 
 
 def _html(text: str) -> str:
-    """The text escaped, without what no HTML may hold."""
-    return escape("".join(char for char in text if char.isprintable() or char in "\n\t"))
+    return escape(_FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text))

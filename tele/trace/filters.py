@@ -175,9 +175,12 @@ def _expression(value: Any) -> str:
     import re2
 
     try:
-        re2.compile(value)
+        options = re2.Options()
+        options.log_errors = False  # else its C++ writes to stderr
+        re2.compile(value, options)
     except (re2.error, TypeError) as error:
-        raise BadInput(f"{value!r} is no regular expression in RE2's syntax: {error}.") from None
+        why = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
+        raise BadInput(f"{value!r} is no regular expression in RE2's syntax: {why}.") from None
     return str(value)
 
 

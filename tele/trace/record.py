@@ -12,6 +12,7 @@ from tele.telemetry.process import process
 from tele.telemetry.redact import redact
 from tele.telemetry.scope import Node
 from tele.trace.chain import CHAIN_NAME, SAID, SAVED_NAME, Chain, chain_records, content_hash
+from tele.trace.stages import staged
 
 __all__ = ["record_answer", "record_chain", "written"]
 
@@ -22,10 +23,12 @@ MOST_WARNINGS = 200
 def record_chain(chain: Chain, *, node: Node | None = None, **fields: Any) -> Chain:
     """Record the events of `chain` where the running code is, else at `node`, and return the chain.
 
-    Before them goes one event that tells of the chain: its hash, its parent, how many events and warnings there are.
-    Keywords are as for `tele.event` and go to each of them. Never raises.
+    Events that name no stage take that of the innermost `trace_stage` around. Before them goes one event that tells of
+    the chain: its hash, its parent, how many events and warnings there are. Keywords are as for `tele.event` and go to
+    each of them. Never raises.
     """
     try:
+        chain = staged(chain, node)
         told, events = written(chain)
         record_point("event", CHAIN_NAME if chain.version <= 1 else SAVED_NAME, {}, fields, told, node=node)
         for name, attributes in events:

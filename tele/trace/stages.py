@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from tele.telemetry.handed import handed_over
 from tele.telemetry.scope import Node, place
 from tele.telemetry.span import Span, copied
 from tele.telemetry.wrap import wrap
@@ -33,7 +34,14 @@ class Stage(Span):
         return Stage(self.stage, self._attributes, **self._fields)
 
     def _onto(self, function: F, name: str) -> F:  # noqa: ARG002  # the span's name says no more than that it is a stage
-        return wrap(function, lambda _args, _kwargs: self._again())
+        return wrap(function, lambda _args, _kwargs: self._again(), returned=_returned)
+
+
+def _returned(entered: Stage, result: Any) -> Any:
+    """Leave the stage of a call; a chain that the function hands over, as `(result, chain)`, is recorded in it."""
+    handed_over(result, entered)
+    entered.__exit__(None, None, None)
+    return result
 
 
 trace_stage = Stage

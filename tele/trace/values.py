@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = ["Confidence", "bare", "confidence", "items"]
 
@@ -58,16 +59,47 @@ def _written(text: str) -> str:
 def items(text: str | None, read: Callable[[str], str] = str.strip, *, tags: bool = True) -> tuple[str, ...]:
     """Return the entries of a list: one for each item tag or line, else between commas and semicolons outside brackets.
 
-    `read` makes plain text of what stands between tags; without `tags`, there are none.
+    Brackets around the whole list are none of its entries; a JSON array is read as such. `read` makes plain text of
+    what stands between tags; without `tags`, there are none.
     """
     if text is None:
         return ()
     if tags and "<" in text and _ITEM.search(text):
         parts = [read(part) for part in _ITEM.split(_LIST.sub("", text))]
     else:
-        lines = [line for line in read(text).splitlines() if line and not line.isspace()]
-        parts = lines if len(lines) > 1 else [part for line in lines for part in _split(line)]
+        parts = _entries(read(text))
     return tuple(item for part in parts if (item := bare(part)))
+
+
+def _entries(text: str) -> list[str]:
+    text = text.strip()
+    if text[:1] == "[" and text[-1] == "]":
+        listed = _array(text)
+        if listed is not None:
+            return listed
+        if _is_one_bracket(text):
+            text = text[1:-1]
+    lines = [line for line in text.splitlines() if line and not line.isspace()]
+    return lines if len(lines) > 1 else [part for line in lines for part in _split(line)]
+
+
+def _array(text: str) -> list[str] | None:
+    """Return the entries of a JSON array of texts and numbers; None where the text is none."""
+    try:
+        found: list[Any] = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        return None
+    return found if all(isinstance(each, str) for each in found) else None
+
+
+def _is_one_bracket(text: str) -> bool:
+    """Whether the bracket that begins the text is closed at its end, and not before."""
+    depth = 0
+    for match in _STOPS.finditer(text):
+        depth += (match[0] in _OPEN) - (match[0] in _CLOSE)
+        if depth <= 0:
+            return match.end() == len(text)
+    return False
 
 
 def bare(part: str) -> str:

@@ -75,6 +75,24 @@ def test_parse_writes_every_format_to_a_file_as_to_the_screen(run, tmp_path, for
     assert (tmp_path / "out").read_text() == shown
 
 
+def test_the_text_shows_what_an_event_says_and_the_id_that_others_name(run):
+    event = '<event type="pattern_applied" id="{}" {}><decision>d</decision><reasoning>r</reasoning></event>'
+    first = event.format("a1", 'experiment="ab" created_at="2025-06-15T12:00:00Z" model="gpt"')
+    shown = run("parse", "-", stdin=first + event.format("b1", 'depends_on="a1"')).stdout.split("\n\n")
+    assert shown[1].splitlines()[3:] == [
+        "   id: a1",
+        "   experiment: ab",
+        "   at: 2025-06-15T12:00:00+00:00",
+        "   model: gpt",
+    ]
+    assert shown[2].splitlines()[3:] == ["   depends on: a1"]
+
+
+def test_a_bad_regular_expression_is_one_clear_sentence_and_nothing_else(stored):
+    with pytest.raises(BadInput, match=r"^'\(' is no regular expression in RE2's syntax: missing \): \(\.$"):
+        stored("search", "--regex", "(")
+
+
 def test_what_was_parsed_can_be_kept(run, tele_store, monkeypatch):
     monkeypatch.setenv("TELE_STORE", str(tele_store.path))
     run("parse", "answer.txt", "--save", "--store", tele_store.path)
@@ -85,6 +103,7 @@ def test_show_takes_a_unique_beginning_a_version_and_a_diagram(stored):
     assert "version 2" in stored("show", "abc").stdout
     assert "2 events" in stored("show", "abc", "--version", 1).stdout
     assert "timeline" in stored("show", "abc", "--format", "mermaid", "--diagram", "timeline").stdout
+    assert "->>" in stored("show", "abc", "--format", "mermaid", "--diagram", "sequence").stdout
     lines = stored("show", "abc", "--history").stdout.splitlines()
     assert [line.split()[1] for line in lines] == ["1", "2"]
     assert all("as recorded" in line for line in lines)
@@ -135,6 +154,7 @@ def test_search_finds_words_expressions_and_filters(stored):
 def test_diff_takes_versions_and_files_and_its_exit_code_says_whether_they_differ(stored):
     assert "1 added, 0 removed, 0 modified" in stored("diff", "abc@1", "abc@2", rc=1).stdout
     assert "0 added" in stored("diff", "abc@1", "answer.txt").stdout
+    assert "<ins>" in stored("diff", "abc@1", "abc@2", "--format", "html", rc=1).stdout
     told = json.loads(stored("diff", "abc@2", "abc@1", "--format", "json", rc=1).stdout)
     assert (told["summary"], [each["id"] for each in told["removed"]]) == ("0 added, 1 removed, 0 modified", ["3"])
 

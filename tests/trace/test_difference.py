@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import xml.etree.ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -119,3 +120,23 @@ def test_a_chain_differs_in_nothing_from_itself(said):
     unique = [dataclasses.replace(each, id=str(n)) for n, each in enumerate(said)]
     found = diff(chain("a", *unique), chain("a", *unique))
     assert (found.summary, found.similarity, found.moved) == ("0 added, 0 removed, 0 modified", 1.0, ())
+
+
+def test_the_html_holds_every_text_whole_and_no_text_becomes_markup():
+    nasty = '<script>alert("1 & 2")</script>' + "x" * 200 + "\x00\ud800"
+    before = Chain(
+        "a", "a", (ReasoningEvent("t", nasty, nasty, "1", confidence=0.5), ReasoningEvent("t", "went", "r", "2"))
+    )
+    after = Chain(
+        "b", "b", (ReasoningEvent("t", nasty, "else", "1", (nasty,), 0.75), ReasoningEvent("t", "came", "r", "3"))
+    )
+    page = diff(before, after, match="id").to_html()
+    root = ET.fromstring(page)  # well-formed, so that it cannot break the page around it
+    assert {node.tag for node in root.iter()} == {"section", "p", "ul", "li", "dl", "dt", "dd", "del", "ins"}
+    shown = nasty[:-2] + "\N{REPLACEMENT CHARACTER}" * 2
+    assert [node.text for node in root.iter("del")] == ["t: went"] + [
+        "nothing" if name == "alternatives" else {"reasoning": shown, "confidence": "0.5"}[name]
+        for name in (node.text for node in root.iter("dt"))
+    ]
+    assert {node.text for node in root.iter("ins")} == {"t: came", "else", shown, "0.75"}
+    assert page.encode()

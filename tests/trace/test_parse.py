@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tele.errors import Malformed
+from tele.exporters import export_chain
 from tele.trace import Chain, ParseWarning, ReasoningEvent, parse_chain
 from tele.trace.values import confidence, items
 
@@ -162,10 +163,51 @@ def test_a_confidence_is_read_as_people_mean_it(text, value, doubtful):
         ("- a, really\n* b\n1. c", ("a, really", "b", "c")),
         ("<alternative>a, x</alternative><alternative>b</alternative>", ("a, x", "b")),
         ("a), b", ("a)", "b")),
+        ("[a, b (c, d)]", ("a", "b (c, d)")),
+        ("[1] a, [2] b [3]", ("[1] a", "[2] b [3]")),
+        ('["a, x", "b", 1.10]', ("a, x", "b", "1.10")),
+        ('[\n  "a",\n  "b"\n]', ("a", "b")),
+        ("[]", ()),
+        ("[" * 9999 + "]", ("[" * 9999 + "]",)),
     ],
 )
 def test_lists_are_split_outside_brackets(text, expected):
     assert items(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "ids"),
+    [
+        ("<depends_on>1</depends_on>", ("1",)),
+        ("<depends_on>1 2</depends_on>", ("1", "2")),
+        ("<depends_on>[1, 2]</depends_on>", ("1", "2")),
+        ("<depends_on><item>1</item></depends_on>", ("1",)),
+        ("<depends_on><item>x y</item></depends_on>", ("x y",)),
+        ("<depends_on><item>a,b</item><item>c</item></depends_on>", ("a,b", "c")),
+    ],
+)
+def test_what_an_event_depends_on_is_a_list_of_ids(said, ids):
+    assert one(said)[0].depends_on == ids
+    assert one(f"{said}<!-- the tokenizer reads this -->")[0].depends_on == ids
+
+
+def test_the_xml_that_a_chain_is_exported_to_gives_its_events():
+    when = dt.datetime(2025, 6, 15, 12, tzinfo=dt.UTC)
+    events = (
+        ReasoningEvent("hypothesis_formed", "a < b & c", "r\n\n```x```", "1", ("a, b", "[c]"), 0.1 + 0.2, "f()", "s 1"),
+        ReasoningEvent(
+            *("pattern_applied", "d", "r", "2"),
+            parent="1",
+            depends_on=("1",),
+            stage="plan",
+            experiment="ab",
+            created_at=when,
+            metadata={"k": {"l": ["<x>", 1, None]}},
+        ),
+    )
+    found = parse_chain(export_chain(Chain("c", "n", events), "xml"))
+    assert found.events == events
+    assert found.warnings == ()
 
 
 def one(inside="", **said):

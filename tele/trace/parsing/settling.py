@@ -66,7 +66,6 @@ class Settling:
             notes.append(Note(draft.start, "no_reasoning", "the event has no <reasoning>"))
         # An event that was never closed holds nothing: what follows it stands beside it.
         outer = draft.outer if draft.outer is not None and draft.outer.closed else None
-        depends = get("depends_on")
         return ReasoningEvent(
             type=type_,
             decision=get("decision", ""),
@@ -77,7 +76,7 @@ class Settling:
             code_section=get("code_section"),
             spec_reference=get("spec_reference"),
             parent=get("parent") or get("parent_id") or (ids[id(outer)] if outer else None),
-            depends_on=_ids(depends) if depends else (),
+            depends_on=_ids(draft) if "depends_on" in said else (),
             stage=get("stage") or get("stage_id"),
             experiment=get("experiment"),
             created_at=_instant(get("created_at") or get("timestamp"), draft, notes),
@@ -144,10 +143,13 @@ def _instant(text: str | None, draft: Draft, notes: list[Note]) -> dt.datetime |
     return found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)
 
 
-def _ids(text: str) -> tuple[str, ...]:
-    """Return ids in a list; where no comma stands between them, a space does."""
-    found = items(text)
-    return tuple(text.split()) if len(found) == 1 else found
+def _ids(draft: Draft) -> tuple[str, ...]:
+    """Return the ids in a list; where neither tags nor commas stand between them, a space does."""
+    raw = draft.fields.get("depends_on")
+    read: Callable[[str], str] = str.strip if raw is None or draft.decoded else plain
+    text = raw if raw is not None else draft.attributes.get("depends_on", "")
+    found = items(text, read, tags=read is plain)
+    return tuple(found[0].split()) if len(found) == 1 and not (read is plain and "<" in text) else found
 
 
 # ── metadata ─────────────────────────────────────────────────────────────────────────────────────────────────────────
