@@ -143,7 +143,10 @@ def test_one_trace_with_a_time_prefix_is_found_by_least_and_greatest_value(layou
 
 
 def test_one_foreign_trace_is_found_by_the_bloom_filter_where_least_and_greatest_say_nothing(layout, groups, seed):
-    trace = foreign_trace(random.Random(seed).randrange(SEALS * ROWS // TRACE_ROWS))
+    drawn = random.Random(seed)
+    trace = ""
+    while not "4" <= trace[:1] <= "b":  # one at the edge of all ids is outside of many groups' least and greatest
+        trace = foreign_trace(drawn.randrange(SEALS * ROWS // TRACE_ROWS))
 
     read, there = scanned(layout, f"SELECT * FROM events WHERE trace_id = '{trace}'")
 
