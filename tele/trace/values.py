@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["Confidence", "bare", "confidence", "items"]
+__all__ = ["ITEM", "Confidence", "bare", "confidence", "items"]
 
 _NUMBER = re.compile(
     r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(%|(?:/|out\s+of)\s*(\d+(?:\.\d+)?))?", re.IGNORECASE
@@ -16,7 +16,7 @@ _SIGNS = str.maketrans("\u066a\uff05\u066b\uff0e\uff0c\u2212\uff0d\uff0f", "%%..
 _COMMA = re.compile(r"(\d),(?=\d)")
 _BULLET = re.compile(r"(?:[-*•·–]|\d{1,3}[.)])\s+")
 _MARKS = "-*•·–0123456789"
-_ITEM = re.compile(r"</?(?:alternative|item|li|option)(?=[\s/>])[^<>]*+>", re.IGNORECASE)
+ITEM = re.compile(r"</?(?:alternative|item|li|option)(?=[\s/>])[^<>]*+>", re.IGNORECASE)
 _LIST = re.compile(r"</?(?:ul|ol|list)\s*>", re.IGNORECASE)
 _COMMAS = re.compile(r"[,;，；、،؛]")
 _BRACKET = re.compile(r"[(\[{（［｛「『【《]")
@@ -64,8 +64,8 @@ def items(text: str | None, read: Callable[[str], str] = str.strip, *, tags: boo
     """
     if text is None:
         return ()
-    if tags and "<" in text and _ITEM.search(text):
-        parts = [read(part) for part in _ITEM.split(_LIST.sub("", text))]
+    if tags and "<" in text and ITEM.search(text):
+        parts = [read(part) for part in ITEM.split(_LIST.sub("", text))]
     else:
         parts = _entries(read(text))
     return tuple(item for part in parts if (item := bare(part)))

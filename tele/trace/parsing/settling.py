@@ -12,7 +12,7 @@ from typing import Any
 from tele.trace.chain import MORE_TYPES, TYPES, ParseWarning, ReasoningEvent
 from tele.trace.parsing.reading import FIELDS, Draft, Note
 from tele.trace.parsing.tags import plain
-from tele.trace.values import bare, confidence, items
+from tele.trace.values import ITEM, bare, confidence, items
 
 __all__ = ["Settling", "located"]
 
@@ -149,7 +149,8 @@ def _ids(draft: Draft) -> tuple[str, ...]:
     read: Callable[[str], str] = str.strip if raw is None or draft.decoded else plain
     text = raw if raw is not None else draft.attributes.get("depends_on", "")
     found = items(text, read, tags=read is plain)
-    return tuple(found[0].split()) if len(found) == 1 and not (read is plain and "<" in text) else found
+    tagged = read is plain and ITEM.search(text) is not None  # CDATA and the like are no tags of an item
+    return tuple(found[0].split()) if len(found) == 1 and not tagged else found
 
 
 # ── metadata ─────────────────────────────────────────────────────────────────────────────────────────────────────────
