@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import time
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
@@ -224,16 +223,14 @@ PIECES = [
 
 @pytest.mark.parametrize("piece", PIECES)
 @pytest.mark.parametrize("before", ["", "<event><reasoning>"])
-def test_the_cost_grows_with_the_length_and_not_with_its_square(piece, before):
-    def seconds(characters):
+def test_the_cost_grows_with_the_length_and_not_with_its_square(piece, before, cpu_seconds):
+    def read(characters):
         text = before + piece * (characters // len(piece))
-        start = time.process_time()
         parse_chain(text)
         split_events_and_code(text)
         read_sections(text, "event", "answer", in_code=False)
-        return time.process_time() - start
 
-    seconds(1000)
+    read(1000)
 
-    # The square would cost 100 times as much; the best of three, for a collection of garbage may come in between.
-    assert min(seconds(40_000) for _ in range(3)) < 40 * seconds(4_000) + 0.3
+    # The square would cost 100 times as much.
+    assert cpu_seconds(lambda: read(40_000)) < 40 * cpu_seconds(lambda: read(4_000)) + 0.3

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tele.errors import Malformed
@@ -90,15 +88,14 @@ def test_events_are_yielded_while_the_pieces_come():
         "> \n",
     ],
 )
-def test_single_characters_cost_in_proportion_to_their_number(text):
-    def seconds(characters):
+def test_single_characters_cost_in_proportion_to_their_number(text, cpu_seconds):
+    def fed(characters):
         stream, whole = ChainStream(), text * (characters // len(text))
-        start = time.process_time()
         for char in whole:
             stream.feed(char)
         stream.close()
-        return time.process_time() - start
 
-    seconds(1000)
+    fed(1000)
 
-    assert seconds(150_000) < 40 * seconds(15_000) + 0.3  # the square would cost 100 times as much
+    # The square would cost 100 times as much.
+    assert cpu_seconds(lambda: fed(150_000)) < 40 * cpu_seconds(lambda: fed(15_000)) + 0.3
