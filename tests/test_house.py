@@ -145,6 +145,12 @@ def test_every_command_has_help_with_an_example():
         assert "Usage:" in shown
 
 
+def test_every_command_is_told_once_by_the_help_of_tele_itself():
+    shown = subprocess.run([sys.executable, "-m", "tele", "--help"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split()[0] for line in shown.partition("\nRecord:")[2].splitlines() if line.startswith("  ")]
+    assert sorted(rows) == sorted([*commands(), "chain", "store"])
+
+
 def test_every_command_stands_in_the_reference():
     reference = Path(__file__).resolve().parents[1] / "docs" / "reference" / "commands.md"
     text = reference.read_text()

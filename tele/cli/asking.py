@@ -59,9 +59,10 @@ def runs(
     store: StoreOption = None,
     format_: FormatOption = "table",
 ) -> None:
-    """List runs and their state: running, stopped, failed, interrupted, archived.
+    """List runs and their state.
 
-    A run whose process died without ending it is `interrupted`.
+    They are running, stopped, failed, interrupted or archived; a run whose process died without ending it is
+    `interrupted`.
 
     Example: tele runs prompt-ab
     """
@@ -107,7 +108,7 @@ def analyze(
     store: StoreOption = None,
     format_: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
 ) -> None:
-    """Summarize an experiment: latency, cost, reliability, tokens, by condition.
+    """Summarize an experiment: latency, cost, reliability, tokens.
 
     Example: tele analyze prompt-ab --by model
 

@@ -46,11 +46,11 @@ def collect(
     ready_file: _ReadyFile = None,
     store: StoreOption = None,
 ) -> None:
-    """Receive OTLP over HTTP into the store: traces, logs and metrics, protobuf and JSON.
+    """Receive OTLP over HTTP into the store: traces, logs, metrics.
 
-    Any OpenTelemetry SDK or collector can send: its OTLP/HTTP exporter's default endpoint is this command's default
-    address. A request that was answered with 200 is in the store, also if this process is killed then. Stops on
-    Ctrl-C or SIGTERM, when the requests under way are through.
+    Protobuf or JSON. Any OpenTelemetry SDK or collector can send: its OTLP/HTTP exporter's default endpoint is this
+    command's default address. A request that was answered with 200 is in the store, also if this process is killed
+    then. Stops on Ctrl-C or SIGTERM, when the requests under way are through.
 
     Example: tele collect
 

@@ -106,7 +106,9 @@ def compare(
     store: StoreOption = None,
     format_: FormatOption = "table",
 ) -> None:
-    """Compare two conditions, runs or experiments, item by item where ids match, with a verdict in words.
+    """Compare two conditions, runs or experiments, with a verdict.
+
+    They are compared item by item where item ids match.
 
     Example: tele compare baseline few-shot --experiment prompt-ab
     """
@@ -150,7 +152,9 @@ def plan(
     store: StoreOption = None,
     format_: FormatOption = "table",
 ) -> None:
-    """Say how many items and replicates find a difference, from a pilot; or what a finished run could find.
+    """Say how many items and replicates find a difference.
+
+    It reckons from a pilot, and says what a finished run could find.
 
     Example: tele plan prompt-ab --metric correct --effect 0.05
     """

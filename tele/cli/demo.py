@@ -161,8 +161,14 @@ async def solve(item: Item, condition: str, replicate: int, room: asyncio.Semaph
 async def run_condition(condition: str) -> None:
     """All items and replicates of one condition, twelve at a time."""
     room = asyncio.Semaphore(AT_ONCE)
-    hypothesis = "worked examples in the prompt make sums more often right"
-    plan: dict[str, Any] = {"hypothesis": hypothesis, "sample_size": ITEMS, "tags": ["demo", "arithmetic"]}
+    plan: dict[str, Any] = {
+        "hypothesis": "worked examples in the prompt make sums more often right",
+        "better": {"correct": "higher"},
+        "hypotheses": ["correct: few-shot > zero-shot"],
+        "guardrails": ["p99_ms < 2000", "success_rate > 0.9"],
+        "sample_size": ITEMS,
+        "tags": ["demo", "arithmetic"],
+    }
     with tele.experiment(EXPERIMENT, condition=condition, **plan):
         await asyncio.gather(*(solve(item, condition, r, room) for r in range(REPLICATES) for item in items()))
 
@@ -170,6 +176,7 @@ async def run_condition(condition: str) -> None:
 def run_demo(store: Path | None, page: Path, console: Console) -> None:
     """Run it, print the analysis, write the page and say where things are."""
     from tele.analysis import analyze, render
+    from tele.cli.comparing import render_judged
     from tele.cli.showing import write_page
     from tele.store.layout import find, prepare
     from tele.store.reader import Store
@@ -184,11 +191,16 @@ def run_demo(store: Path | None, page: Path, console: Console) -> None:
         asyncio.run(run_condition(condition))
     seal(layout, wait=30.0)
     with Store(layout) as reader:
-        render(analyze(reader, EXPERIMENT), console)
+        result = analyze(reader, EXPERIMENT)
+        render(result, console)
+        render_judged(result, console)
         path = write_page(reader, EXPERIMENT, page)
     option = "" if find() == layout.root else f" --store {layout.root}"
+    console.print()
     console.print(f"The page:   {path.resolve()}", soft_wrap=True)
     console.print(f"The store:  {layout.root.resolve()}", soft_wrap=True)
-    console.print(
-        f'Ask it:     tele sql "select model, sum(cost_usd) from llm_calls group by model"{option}', soft_wrap=True
-    )
+    for word, command in (
+        ("Compare:", f"tele compare {' '.join(CONDITIONS)} --experiment {EXPERIMENT}"),
+        ("Ask it:", 'tele sql "select model, sum(cost_usd) from llm_calls group by model"'),
+    ):
+        console.print(f"{word:<11} {command}{option}", soft_wrap=True)

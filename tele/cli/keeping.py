@@ -41,9 +41,10 @@ def check(
     format_: FormatOption = "table",
     store: StoreOption = None,
 ) -> None:
-    """Say whether the store is what was written; name each damaged file, its place and what is lost.
+    """Say whether the store is what was written.
 
-    Exits with 0 where nothing is lost and with 1 where something is. Notes are worth knowing and lose nothing.
+    Names each damaged file, the place and what is lost. Exits with 0 where nothing is lost and with 1 where something
+    is. Notes are worth knowing and lose nothing.
 
     Example: tele check --deep
 
@@ -61,10 +62,10 @@ def check(
 
 @app.command()
 def repair(store: StoreOption = None, wait: WaitOption = 10.0) -> None:
-    """Set damaged files aside and save what can be proven; nothing is deleted and nothing is guessed.
+    """Set damaged files aside and save what can be proven.
 
-    What is set aside lies in quarantine/, and what was done is in the log as events `tele.repaired`. It may be
-    interrupted and run again.
+    Nothing is deleted and nothing is guessed. What is set aside lies in quarantine/, and what was done is in the log as
+    events `tele.repaired`. It may be interrupted and run again.
 
     Example: tele repair
     """
@@ -83,10 +84,10 @@ def repair(store: StoreOption = None, wait: WaitOption = 10.0) -> None:
 
 @app.command()
 def compact(store: StoreOption = None, wait: WaitOption = 10.0) -> None:
-    """Fold small segments into files of about a million rows, which are smaller and faster to read.
+    """Fold small segments into files of about a million rows.
 
-    The old files go ten minutes later, and not while a reader that began before is open. It may be interrupted at any
-    instant: what is done stays done.
+    They are smaller and faster to read. The old files go ten minutes later, and not while a reader that began before is
+    open. It may be interrupted at any instant: what is done stays done.
 
     Example: tele compact
     """

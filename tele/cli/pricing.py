@@ -39,7 +39,7 @@ def price(
     store: StoreOption = None,
     format_: FormatOption = "table",
 ) -> None:
-    """Show what a model costs, by which row of which table, and why that one.
+    """Show what a model costs, by which row of which table.
 
     Example: tele price gpt-4o --input 1200 --cached 1000 --output 300
 
@@ -75,10 +75,10 @@ def reprice(
     store: StoreOption = None,
     format_: FormatOption = "table",
 ) -> None:
-    """Price an experiment's calls again, by the tables of today; list the models that have no price.
+    """Price an experiment's calls again, by the tables of today.
 
-    What was recorded stays: two amendments are appended for each call whose cost changes, and none when it is done
-    again. A call that has no price keeps the cost that it has.
+    Lists the models that have no price. What was recorded stays: two amendments are appended for each call whose cost
+    changes, and none when it is done again. A call that has no price keeps the cost that it has.
 
     Example: tele reprice prompt-ab --dry-run
     """

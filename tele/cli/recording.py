@@ -107,7 +107,9 @@ def score(
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
     store: StoreOption = None,
 ) -> None:
-    """Add a late score, label or correction; what was written stays, `events` shows the latest.
+    """Add a late score, label or correction.
+
+    What was written stays; `events` shows the latest.
 
     Example: tele score 24c80e5f4e52ad95 helpfulness 0.8 --reason "second reading"
     """

@@ -34,11 +34,12 @@ def replay(
     output: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
     store: StoreOption = None,
 ) -> None:
-    """Send a stored experiment to an OTLP endpoint: spans, log records and metrics, over HTTP.
+    """Send a stored experiment to an OTLP endpoint.
 
-    Corrections are applied, and secrets are looked for again before a byte leaves. 429, 502, 503, 504 and failing
-    connections are tried again. Headers with credentials stand better in $OTEL_EXPORTER_OTLP_HEADERS than in the
-    list of processes. Exit code 1 says that the endpoint did not take every item.
+    Spans, log records and metrics go over HTTP. Corrections are applied, and secrets are looked for again before a byte
+    leaves. 429, 502, 503, 504 and failing connections are tried again. Headers with credentials stand better in
+    $OTEL_EXPORTER_OTLP_HEADERS than in the list of processes. Exit code 1 says that the endpoint did not take every
+    item.
 
     Example: tele replay prompt-ab --endpoint http://localhost:4318
     """

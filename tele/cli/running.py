@@ -21,7 +21,9 @@ def archive(
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
     store: StoreOption = None,
 ) -> None:
-    """Leave a run out of later analyses; its events stay, and the log says when and why.
+    """Leave a run out of later analyses.
+
+    Its events stay, and the log says when and why.
 
     Example: tele archive r0197a3e5c1d2f00d1ab3 --reason "wrong prompt"
     """

@@ -31,11 +31,11 @@ def scan(
     wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for other processes when purging.")] = 10.0,
     store: StoreOption = None,
 ) -> None:
-    """Look for secrets in every file of the store; say where they stand, never what they are.
+    """Look for secrets in every file of the store.
 
-    Exits with 0 where there is none and with 1 where there is one, or a file that cannot be read. `--purge` rewrites
-    the files that hold them: the one command that changes what was recorded. What a living process holds in its
-    journal stays until that ends.
+    Says where they stand, never what they are. Exits with 0 where there is none and with 1 where there is one, or a
+    file that cannot be read. `--purge` rewrites the files that hold them: the one command that changes what was
+    recorded. What a living process holds in its journal stays until that ends.
 
     Example: tele scan
 

@@ -105,17 +105,24 @@ def compared(reader: Reader, pair: Pair, options: Options, *, only_declared: boo
     comparisons = _judged(_with_dunnett(cases), options)
     values, more = against(arms, metrics, declared.hypotheses, pair.names, options.alpha)
     everything = (*comparisons, *values)
+    first = _first(pair, everything) if only_declared else pair.names[0]
     return Comparisons(
         of=pair.of,
         experiment=pair.experiment,
         on=pair.on,
-        baseline=pair.names[0],
-        treatments=pair.names[1:],
+        baseline=first,
+        treatments=tuple(name for name in pair.names if name != first),
         comparisons=everything,
         omnibus=() if only_declared else omnibus(arms, metrics, pair.names),
         notes=(*notes, *more),
         hypotheses=tuple(outcome(one, everything, options.alpha) for one in declared.hypotheses),
     )
+
+
+def _first(pair: Pair, comparisons: Sequence[Comparison]) -> str:
+    """Return the side that the hypotheses compare with; the first in the order of names where they do not agree."""
+    named = {one.baseline for one in comparisons if one.baseline is not None}
+    return named.pop() if len(named) == 1 else pair.names[0]
 
 
 @dataclass(frozen=True, slots=True)

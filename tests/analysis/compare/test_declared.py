@@ -64,6 +64,17 @@ def test_what_is_declared_before_the_first_sample_is_registered(store):
     assert rails["nonsense", "all"] == (False, True)
 
 
+def test_what_is_judged_unasked_is_judged_against_the_side_that_the_hypothesis_names(store):
+    record("zero-shot", 0, hypotheses=["score: few-shot > zero-shot"])
+    record("few-shot", 1)
+
+    found = tele.analyze("prompts", store=store.path).significance
+
+    assert (found.baseline, found.treatments) == ("zero-shot", ("few-shot",))
+    [comparison] = found.comparisons
+    assert (comparison.verdict, comparison.difference) == ("better", pytest.approx(39 / 20))
+
+
 def test_what_contradicts_a_hypothesis_says_so(store):
     record("baseline", 0, hypotheses=["score: few-shot < baseline", "score: few-shot >= baseline - 0.5"])
     record("few-shot", 1)
