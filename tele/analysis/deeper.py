@@ -1,148 +1,294 @@
-"""The deeper sections of an analysis as lines for a terminal of 80 columns."""
+"""The deeper sections of an analysis as small tables: a row for each group, a column for each figure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from tele.analysis.charts import bar, spark
 from tele.analysis.units import NOTHING, duration, money, number, share
 
-__all__ = ["lines"]
+__all__ = ["Sheet", "sheets"]
 
 _NAMES = 8
 _WIDE = 20
+_EMPTY = ("", NOTHING)
+
+Cells = dict[str, str]
+"""Title of a column, and what stands there; rows of one sheet may know different ones."""
 
 
-def lines(detail: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, list[str]]]:
-    """Give a title and its lines for each section that has something to say."""
+class Sheet(NamedTuple):
+    """One small table."""
+
+    title: str
+    columns: tuple[str, ...]
+    """The first one is the group's, and empty where there is but one group."""
+    rows: tuple[tuple[str, ...], ...]
+
+
+def sheets(detail: Mapping[str, tuple[Any, ...]]) -> Iterator[Sheet]:
+    """Give a table, or more, for each section that has something to say; a column where nothing stands is left out."""
     for name, entries in detail.items():
-        if found := [line for entry in entries for line in _LINES[name](entry, _label(entry))]:
-            yield name, found
+        for title, rows in _SECTIONS[name](entries):
+            if sheet := _sheet(title, rows):
+                yield sheet
+
+
+def _sheet(title: str, rows: Sequence[tuple[Any, Cells]]) -> Sheet | None:
+    known = list(dict.fromkeys(column for _, cells in rows for column in cells))
+    columns = [column for column in known if any(cells.get(column, "") not in _EMPTY for _, cells in rows)]
+    said = [(entry, cells) for entry, cells in rows if any(cells.get(column, "") not in _EMPTY for column in columns)]
+    if not said:
+        return None
+    head = " · ".join(said[0][0].key)
+    lines = ((_label(entry), *(cells.get(column, "") for column in columns)) for entry, cells in said)
+    return Sheet(title, (head, *columns), tuple(lines))
 
 
 def _label(entry: Any) -> str:
-    return " · ".join(NOTHING if value is None else str(value) for value in entry.key.values()) or "all"
+    return " · ".join(NOTHING if value is None else str(value) for value in entry.key.values())
 
 
 def _between(interval: Any, say: Callable[[float | None], str]) -> str:
-    """Return an interval in brackets; a side that is not known is open."""
+    """Return an interval; a side that is not known is open."""
     if interval is None:
         return ""
-    low, high = interval
-    return f" [{say(low) if low is not None else '…'}, {say(high) if high is not None else '…'}]"
-
-
-def _latency(entry: Any, label: str) -> Iterator[str]:
-    if entry.histogram:
-        bins = {one.low_ms: one.count for one in entry.histogram}
-        low, high = entry.histogram[0].low_ms, entry.histogram[-1].high_ms
-        shape = spark([bins.get(one.low_ms) or 0 for one in entry.histogram])
-        yield f"{label}: {duration(low) if low else '0'} {shape} {duration(high)}"
-    for title, one in (("first token", entry.ttft_ms), ("per output token", entry.time_per_output_token_ms)):
-        if one is not None:
-            p99 = _between(one.intervals["p99"], duration)
-            yield f"{label}: {title} p50 {duration(one.p50)}, p95 {duration(one.p95)}, p99 {duration(one.p99)}{p99}"
-    if entry.requests_per_second is not None:
-        tokens = "" if entry.tokens_per_second is None else f", {_rate(entry.tokens_per_second)} output tokens/s"
-        yield f"{label}: {_rate(entry.requests_per_second)} requests/s{tokens}"
-    if (cut := entry.censored) is not None:
-        said = ", ".join(
-            f"{name} {duration(value) if value is not None else '> ' + duration(max(cut.timeouts_ms))}"
-            for name, value in cut.percentiles.items()
-        )
-        yield f"{label}: with {number(cut.censored)} cut off by a timeout (Kaplan-Meier): {said}"
-
-
-def _rate(per_second: float) -> str:
-    return number(per_second) if per_second >= 1e3 else f"{per_second:.4g}"  # noqa: PLR2004  # four digits, no exponent
-
-
-def _cost(entry: Any, label: str) -> Iterator[str]:
-    for one in entry.projections:
-        yield f"{label}: {number(one.requests)} more requests cost {money(one.usd)}{_between(one.interval, money)}"
-    if (one := entry.affordable) is not None:
-        yield f"{label}: {money(one.budget_usd)} buys {number(one.requests)} requests{_between(one.interval, number)}"
-    if (saved := entry.cached_savings) is not None:
-        yield f"{label}: caches saved {money(saved.saved_usd)} of {money(saved.uncached_usd)}"
-    if (other := entry.what_if) is not None:
-        left = f", {number(other.unpriced)} without a price there" if other.unpriced else ""
-        yield f"{label}: {money(other.usd)} by {other.table}, {money(other.recorded_usd)} as recorded{left}"
-
-
-def _reliability(entry: Any, label: str) -> Iterator[str]:
-    if entry.taxonomy:
-        yield f"{label}: " + ", ".join(f"{kind} {number(n)}" for kind, n in entry.taxonomy.items())
-    if entry.retries.retries:
-        yield f"{label}: {number(entry.retries.retries)} retries, {number(entry.retries.recovered)} recovered"
-    if entry.mean_time_between_failures_ms is not None:
-        yield f"{label}: a failure every {duration(entry.mean_time_between_failures_ms)}"
-    budget = entry.error_budget
-    if budget.burn_rate is not None:
-        worst = "" if budget.worst_burn_rate is None else f", {budget.worst_burn_rate:.3g} times at worst"
-        pace = f"burns {budget.burn_rate:.3g} times as fast as it may{worst}"
-        yield f"{label}: error budget of {share(budget.service_level)} {pace}"
-
-
-def _timeline(entry: Any, label: str) -> Iterator[str]:
-    wide = duration(entry.window_seconds * 1e3)
-    yield f"{label}: requests {spark([one.count for one in entry.windows])} in windows of {wide}"
-    yield f"{label}: p95      {spark([one.p95_ms for one in entry.windows])}"
-    if any(one.failed for one in entry.windows):
-        yield f"{label}: failed   {spark([one.failed for one in entry.windows])}"
-
-
-def _load(entry: Any, label: str) -> Iterator[str]:
-    if entry.slope_ms is not None:
-        slope = f"{entry.slope_ms:+.3g} ms{_between(entry.slope_interval, lambda x: f'{x:+.3g}')}"
-        at = f"{entry.mean_others:.3g} others in flight on average, {number(entry.max_others)} at most"
-        yield f"{label}: {at}; {slope} for each; {duration(entry.adjusted_mean_ms)} on average at equal load"
-
-
-def _traces(entry: Any, label: str) -> Iterator[str]:
-    sampled = " (a sample)" if entry.sampled else ""
-    yield f"{label}: critical path of {number(entry.traces)} traces{sampled}"
-    for one in entry.names[:_NAMES]:
-        yield f"  {bar(one.critical_share, _WIDE)} {share(one.critical_share):>7}  {one.name}"
-
-
-def _ensembles(entry: Any, label: str) -> Iterator[str]:
-    for title, one in (
-        ("mean agreement", entry.mean_agreement),
-        ("Krippendorff's alpha", entry.krippendorff_alpha),
-        ("accuracy", entry.accuracy),
-        ("agreement tells right from wrong, AUC", entry.disagreement_signal),
-    ):
-        if one.value is not None:
-            yield f"{label}: {title} {one.value:.3g}{_between(one.interval, _three)}"
-    for member in entry.members:
-        value = member.marginal_value
-        worth = "" if value.value is None else f", adds {value.value:+.3g}{_between(value.interval, _three)}"
-        yield f"{label}: {member.member} votes with the winner {share(member.with_winner)}{worth}"
+    low, high = (say(side) if side is not None else "…" for side in interval)
+    return f"{low} – {high}"
 
 
 def _three(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.3g}"
 
 
-def _hedging(entry: Any, label: str) -> Iterator[str]:
+def _rate(per_second: float | None) -> str:
+    if per_second is None:
+        return NOTHING
+    return number(per_second) if per_second >= 1e3 else f"{per_second:.3g}"  # noqa: PLR2004  # three digits
+
+
+Section = Iterator[tuple[str, list[tuple[Any, Cells]]]]
+
+
+def _latency(entries: Sequence[Any]) -> Section:
+    yield "latency", [(one, _shape(one)) for one in entries]
+    for title, name in (("time to first token", "ttft_ms"), ("time per output token", "time_per_output_token_ms")):
+        yield title, [(one, _spread(getattr(one, name))) for one in entries]
+    yield "latency, timeouts counted as cut off (Kaplan-Meier)", [(one, _censored(one.censored)) for one in entries]
+
+
+def _shape(one: Any) -> Cells:
+    drawn = {}
+    if one.histogram:
+        low, high = one.histogram[0].low_ms, one.histogram[-1].high_ms
+        drawn = {
+            "from": duration(low) if low else "0",
+            "histogram": spark([each.count for each in one.histogram]),
+            "to": duration(high),
+        }
+    return drawn | {"requests/s": _rate(one.requests_per_second), "output tokens/s": _rate(one.tokens_per_second)}
+
+
+def _spread(one: Any) -> Cells:
+    if one is None:
+        return {}
+    figures = {name: duration(getattr(one, name)) for name in ("p50", "p95", "p99")}
+    return figures | {"95 % interval of p99": _between(one.intervals["p99"], duration)}
+
+
+def _censored(cut: Any) -> Cells:
+    if cut is None:
+        return {}
+    beyond = f"> {duration(max(cut.timeouts_ms))}"
+    figures = {name: beyond if value is None else duration(value) for name, value in cut.percentiles.items()}
+    return {"cut off": number(cut.censored)} | figures
+
+
+def _cost(entries: Sequence[Any]) -> Section:
+    rows = []
+    for one in entries:
+        cells: Cells = {}
+        for each in one.projections:
+            cells[f"{number(each.requests)} more"] = money(each.usd)
+            cells[f"95 % of {number(each.requests)}"] = _between(each.interval, money)
+        rows.append((one, cells))
+    yield "cost of more requests", rows
+    yield "what a budget buys", [(one, _affordable(one.affordable)) for one in entries]
+    yield "cost, what else", [(one, _saved(one.cached_savings) | _what_if(one.what_if)) for one in entries]
+
+
+def _affordable(one: Any) -> Cells:
+    if one is None:
+        return {}
+    return {
+        "budget": money(one.budget_usd),
+        "requests": number(one.requests),
+        "95 % interval": _between(one.interval, number),
+    }
+
+
+def _saved(one: Any) -> Cells:
+    if one is None:
+        return {}
+    return {"saved by caches": money(one.saved_usd), "without caches": money(one.uncached_usd)}
+
+
+def _what_if(one: Any) -> Cells:
+    if one is None:
+        return {}
+    return {
+        "as recorded": money(one.recorded_usd),
+        f"by {one.table}": money(one.usd),
+        "without a price there": number(one.unpriced) if one.unpriced else "",
+    }
+
+
+def _reliability(entries: Sequence[Any]) -> Section:
+    yield "errors by kind", [(one, {kind: number(n) for kind, n in one.taxonomy.items()}) for one in entries]
+    yield "reliability", [(one, _failures(one)) for one in entries]
+
+
+def _failures(one: Any) -> Cells:
+    budget = one.error_budget
+    retried = {"retries": number(one.retries.retries), "recovered": number(one.retries.recovered)}
+    return (retried if one.retries.retries else {}) | {
+        "a failure every": duration(one.mean_time_between_failures_ms),
+        f"budget of {share(budget.service_level)} burns": _times(budget.burn_rate),
+        "at worst": _times(budget.worst_burn_rate),
+    }
+
+
+def _times(rate: float | None) -> str:
+    return NOTHING if rate is None else f"{rate:.3g} ×"
+
+
+def _timeline(entries: Sequence[Any]) -> Section:
+    for wide in dict.fromkeys(one.window_seconds for one in entries):
+        alike = [one for one in entries if one.window_seconds == wide]
+        yield f"over time, in windows of {duration(wide * 1e3)}", [(one, _windows(one.windows)) for one in alike]
+
+
+def _windows(windows: Sequence[Any]) -> Cells:
+    failed = [one.failed for one in windows]
+    return {
+        "requests": spark([one.count for one in windows]),
+        "p95": spark([one.p95_ms for one in windows]),
+        "failed": spark(failed) if any(failed) else "",
+    }
+
+
+def _load(entries: Sequence[Any]) -> Section:
     yield (
-        f"{label}: {share(entry.hedge_rate)} of {number(entry.requests)} hedged, "
-        f"second won {share(entry.win_rate)}, saved {duration(entry.mean_latency_saved_ms)} each, "
-        f"wasted {money(entry.wasted_usd)}"
+        "latency under load",
+        [
+            (
+                one,
+                {
+                    "others beside": _three(one.mean_others),
+                    "at most": number(one.max_others),
+                    "each adds": _signed(one.slope_ms),
+                    "95 % interval": _between(one.slope_interval, _signed),
+                    "at equal load": duration(one.adjusted_mean_ms),
+                },
+            )
+            for one in entries
+            if one.slope_ms is not None
+        ],
     )
 
 
-def _reasoning(entry: Any, label: str) -> Iterator[str]:
-    if (one := entry.calibration) is not None:
-        shape = spark([each.accuracy for each in one.curve])
-        error = (
-            f"calibration error {one.ece:.3g}{_between(one.ece_interval, _three)}, {one.ece_by_chance:.3g} by chance"
+def _signed(ms: float | None) -> str:
+    return duration(ms) if ms is None or ms < 0 else f"+{duration(ms)}"
+
+
+def _traces(entries: Sequence[Any]) -> Section:
+    for one in entries:
+        if not one.traces:
+            continue
+        sampled = " (a sample)" if one.sampled else ""
+        of = f" of {label}" if (label := _label(one)) else ""
+        rows = [
+            (_Unnamed, {"share": share(each.critical_share), "": bar(each.critical_share, _WIDE), "span": each.name})
+            for each in one.names[:_NAMES]
+        ]
+        yield f"critical path{of}, {number(one.traces)} {'trace' if one.traces == 1 else 'traces'}{sampled}", rows
+
+
+class _Unnamed:
+    """Rows that are no groups."""
+
+    key: Mapping[str, Any] = {}
+
+
+def _ensembles(entries: Sequence[Any]) -> Section:
+    figures = [
+        (one, {"figure": title} | _figure(figure))
+        for one in entries
+        for title, figure in (
+            ("mean agreement", one.mean_agreement),
+            ("Krippendorff's alpha", one.krippendorff_alpha),
+            ("accuracy", one.accuracy),
+            ("agreement tells right from wrong, AUC", one.disagreement_signal),
         )
-        yield f"{label}: right by confidence {shape}, Brier {one.brier:.3g}, {error}"
+        if figure.value is not None
+    ]
+    yield "ensembles", figures
+    members = [
+        (
+            one,
+            {
+                "member": each.member,
+                "votes with the winner": share(each.with_winner),
+            }
+            | ({} if each.marginal_value.value is None else _figure(each.marginal_value, "adds to the accuracy", "+")),
+        )
+        for one in entries
+        for each in one.members
+    ]
+    yield "members of the ensembles", members
 
 
-_LINES: dict[str, Callable[[Any, str], Iterator[str]]] = {
+def _figure(figure: Any, title: str = "value", sign: str = "") -> Cells:
+    return {title: f"{figure.value:{sign}.3g}", "95 % interval": _between(figure.interval, _three)}
+
+
+def _hedging(entries: Sequence[Any]) -> Section:
+    yield (
+        "hedging",
+        [
+            (
+                one,
+                {
+                    "requests": number(one.requests),
+                    "hedged": share(one.hedge_rate),
+                    "second won": share(one.win_rate),
+                    "saved each": duration(one.mean_latency_saved_ms),
+                    "wasted": money(one.wasted_usd),
+                },
+            )
+            for one in entries
+        ],
+    )
+
+
+def _reasoning(entries: Sequence[Any]) -> Section:
+    yield "stated confidence", [(one, _calibration(one.calibration)) for one in entries]
+
+
+def _calibration(one: Any) -> Cells:
+    if one is None:
+        return {}
+    return {
+        "right, by confidence": spark([each.accuracy for each in one.curve]),
+        "Brier": _three(one.brier),
+        "ECE": _three(one.ece),
+        "95 % interval": _between(one.ece_interval, _three),
+        "ECE by chance": _three(one.ece_by_chance),
+    }
+
+
+_SECTIONS: dict[str, Callable[[Sequence[Any]], Section]] = {
     "latency": _latency,
     "cost": _cost,
     "reliability": _reliability,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from tele.analysis.charts import span
-from tele.analysis.deeper import lines as deeper
+from tele.analysis.deeper import Sheet, sheets
 from tele.analysis.figures import Analysis, CustomMetric, Group
 from tele.analysis.units import NOTHING, duration, money, number, share
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 _ERRORS_SHOWN = 5
+_FIGURES = frozenset(["", *"+-$<>0123456789"])
+"""What a cell begins with that stands to the right."""
 _FEWEST, _MOST, _LABEL, _WIDEST = 2, 20, 24, 80
 """Of a chart: fewest and most groups, characters of a name and of a line."""
 
@@ -61,10 +63,9 @@ def render(analysis: Analysis, console: Console) -> None:
         console.print(Text(chart))
     for line in _notes(analysis):
         console.print(Text(line))
-    for title, said in deeper(analysis.detail or {}):
-        console.print(Text(f"\n{title}", style="bold"))
-        for line in said:
-            console.print(Text(line))
+    for sheet in sheets(analysis.detail or {}):
+        console.print(Text(f"\n{sheet.title}", style="bold"))
+        console.print(_small(sheet))
 
 
 def _chart(analysis: Analysis, width: int) -> str:
@@ -113,6 +114,21 @@ def _table(analysis: Analysis, columns: tuple[_Column, ...]) -> Table:
         table.add_column("" if column.title == "unpriced" else column.title, justify="right", no_wrap=True)
     for group in analysis.groups:
         table.add_row(Text(_label(group)), *(Text(column.cell(group)) for column in columns))
+    return table
+
+
+def _small(sheet: Sheet) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    named = any(row[0] for row in sheet.rows)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for at, column in enumerate(sheet.columns):
+        if at or named:
+            figures = at and all(row[at][:1] in _FIGURES for row in sheet.rows)
+            table.add_column(Text(column), justify="right" if figures else "left", overflow="fold")
+    for row in sheet.rows:
+        table.add_row(*(Text(cell) for cell in row[0 if named else 1 :]))
     return table
 
 

@@ -8,11 +8,11 @@ __all__ = ["NOTHING", "duration", "money", "number", "share"]
 
 NOTHING = "-"
 """What stands for a figure that is not known."""
-_SECOND, _MINUTE, _HOUR = 1e3, 60e3, 3600e3
+_SECOND, _MINUTE, _HOUR, _DAYS = 1e3, 60e3, 3600e3, 48 * 3600e3
 
 
 def duration(ms: float | None) -> str:
-    """Return milliseconds as text with three digits: `0.42 ms`, `812 ms`, `1.42 s`, `2 min 05 s`, `1 h 03 min`."""
+    """Return milliseconds as text: `0.42 ms`, `812 ms`, `1.42 s`, `2 min 05 s`, `1 h 03 min`, `3 d 04 h`."""
     if ms is None:
         return NOTHING
     size = abs(ms)
@@ -24,6 +24,9 @@ def duration(ms: float | None) -> str:
     if size < _HOUR - 500:
         minutes, seconds = divmod(round(size / _SECOND), 60)
         return f"{sign}{minutes} min {seconds:02d} s"
+    if size >= _DAYS - _MINUTE / 2:
+        days, hours = divmod(round(size / _HOUR), 24)
+        return f"{sign}{days:,} d" + (f" {hours:02d} h" if hours else "")
     hours, minutes = divmod(round(size / _MINUTE), 60)
     return f"{sign}{hours} h {minutes:02d} min"
 

@@ -21,6 +21,10 @@ from tele.analysis.units import NOTHING, duration, money, number, share
         (125_000, "2 min 05 s"),
         (3_599_600, "1 h 00 min"),
         (3_780_000, "1 h 03 min"),
+        (172_740_000, "47 h 59 min"),
+        (172_799_000, "2 d"),
+        (273_600_000, "3 d 04 h"),
+        (-42_226_680_000, "-488 d 18 h"),
         (-1_416, "-1.42 s"),
     ],
 )
