@@ -142,7 +142,7 @@ class Journal:
             self._write([body])
             return
         number = b',"seq":%d' % file.seq
-        line = b'%b%b,"crc":"%08x"}\n' % (body, number, crc32(number, crc32(body)))
+        line = b"".join((body, number, b',"crc":"%08x"}\n' % crc32(number, crc32(body))))
         size = len(line)
         try:
             written = os.write(file.fd, line)

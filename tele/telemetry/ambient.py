@@ -34,31 +34,43 @@ class Ids(Protocol):
 class ProcessIds:
     """Ids of one process: random where ids of two processes could meet, counted where they cannot.
 
-    Counted ids compress to a third of random ones. The user's random generators are not touched.
+    Counted ids compress to a third of random ones. The user's random generators are not touched. A span asks for three
+    ids: `%` takes two thirds of the time that an f-string does.
     """
 
     def __init__(self) -> None:
         self._random = random.Random(os.urandom(16))  # noqa: S311  # ids are no secrets
-        # rand_a, the variant's bits, and a random number that leaves room to count up from
-        start = self._random.getrandbits(12) << 64 | 0b1000 << 60 | self._random.getrandbits(59)
-        self._events = itertools.count(start)
-        self._spans = itertools.count(self._random.getrandbits(62) + 1)
-        self._millisecond, self._prefix = -1, ""
+        self._bits = self._random.getrandbits
+        # Version 7, rand_a, the variant's bits, and a random number that leaves room to count up from.
+        self._head = f"7{self._bits(12):03x}8"
+        self._events = itertools.count(self._bits(59))
+        self._spans = itertools.count(self._bits(62) + 1)
+        self._begun = (-1, "")
 
     def event(self, ns: int) -> str:
         """UUIDv7 (RFC 9562): milliseconds, then a number that counts up from a random start of this process."""
-        millisecond = ns // 1_000_000
-        if millisecond != self._millisecond:
-            self._millisecond, self._prefix = millisecond, f"{millisecond:012x}7"
-        return f"{self._prefix}{next(self._events):019x}"
+        millisecond, begun = self._begun
+        if ns // 1_000_000 != millisecond:
+            begun = self._begin(ns)
+        return "%s%s%015x" % (begun, self._head, next(self._events))  # noqa: UP031
 
     def trace(self, ns: int) -> str:
         """Milliseconds and 80 random bits."""
-        return f"{ns // 1_000_000 & 0xFFFFFFFFFFFF:012x}{self._random.getrandbits(80):020x}"
+        millisecond, begun = self._begun
+        if ns // 1_000_000 != millisecond:
+            begun = self._begin(ns)
+        return "%s%020x" % (begun, self._bits(80))  # noqa: UP031
 
     def span(self) -> str:
         """Counted from a random start; never zero."""
-        return f"{next(self._spans):016x}"
+        return "%016x" % next(self._spans)  # noqa: UP031
+
+    def _begin(self, ns: int) -> str:
+        """Milliseconds of `ns` as 12 hex digits, kept for the next id: most come several to a millisecond."""
+        millisecond = ns // 1_000_000
+        begun = f"{millisecond & 0xFFFFFFFFFFFF:012x}"
+        self._begun = (millisecond, begun)  # in one step, for other threads
+        return begun
 
     def run(self, ns: int) -> str:
         """Milliseconds and 32 random bits."""

@@ -21,7 +21,7 @@ _log = logging.getLogger("tele")
 _PYTHON: dict[str, type] = {"VARCHAR": str, "BIGINT": int, "DOUBLE": float, "BOOLEAN": bool, "VARCHAR[]": list}
 _TYPES = {name: _PYTHON[BY_NAME[name].type] for name in USER_COLUMNS if not BY_NAME[name].json}
 _SCALARS = frozenset({str, int, float, bool})
-_GENAI = ("gen_ai.operation.name", "gen_ai.request.model", "gen_ai.usage.input_tokens")
+_GENAI = frozenset({"gen_ai.operation.name", "gen_ai.request.model", "gen_ai.usage.input_tokens"})
 _MOST_PLANS = 4096
 _LARGE_PLAN = 128
 """Keys, of 32 characters on average, above which nothing is remembered: a client may make them of data."""
@@ -125,7 +125,7 @@ def _planned(keys: tuple[str, ...]) -> _Plan:
 def spoken_of(record: dict[str, Any]) -> dict[str, Any]:
     """Fill the columns that GenAI attributes speak of and that no keyword filled; return those that are inherited."""
     attributes = record.get("attributes")
-    if not attributes or not any(key in attributes for key in _GENAI):
+    if not attributes or attributes.keys().isdisjoint(_GENAI):
         return {}
     from tele.telemetry.normalise import normalise
 
