@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tele import otel as otel  # that is how a module is re-exported to a type checker
-    from tele.face import analyze, compare, open, view  # noqa: A004  # `tele.open` is the name that users expect
-    from tele.store.runs import load_run, runs
+    from tele.face import analyze, compare, load_run, open, runs, view  # noqa: A004  # users expect `tele.open`
     from tele.telemetry import (
         Runnable,
         attach,
@@ -67,14 +66,13 @@ __all__ = [
     "view",
 ]
 
-_FACE = dict.fromkeys(("analyze", "compare", "open", "view"), "tele.face")
+_FACE = dict.fromkeys(("analyze", "compare", "load_run", "open", "runs", "view"), "tele.face")
 _TRACE = dict.fromkeys(
     ("Chain", "ChainStream", "extract_code", "parse_chain", "record_chain", "validate_text"), "tele.trace"
 )
-_RUNS = dict.fromkeys(("load_run", "runs"), "tele.store.runs")
 _LIBRARIES = {"instrument": "tele.telemetry.instrument"}
 _ENSEMBLES = dict.fromkeys(("ensemble", "hedge"), "tele.telemetry.ensembles")
-_ROOMS = dict.fromkeys(__all__, "tele.telemetry") | _FACE | _TRACE | _RUNS | _ENSEMBLES | _LIBRARIES
+_ROOMS = dict.fromkeys(__all__, "tele.telemetry") | _FACE | _TRACE | _ENSEMBLES | _LIBRARIES
 
 
 def __getattr__(name: str) -> Any:

@@ -13,8 +13,9 @@ from tele.store.reader import MEMORY_LIMIT, Store, open_store
 if TYPE_CHECKING:
     from tele.analysis import Analysis
     from tele.analysis.comparisons import Comparisons
+    from tele.store.runs import RunFacts
 
-__all__ = ["analyze", "compare", "open", "page_path", "view"]
+__all__ = ["analyze", "compare", "load_run", "open", "page_path", "runs", "view"]
 
 Location = str | os.PathLike[str]
 _COMPARED = ("better", "margins", "correction", "failures", "alpha", "power", "sequential")
@@ -24,12 +25,14 @@ _COMPARED = ("better", "margins", "correction", "failures", "alpha", "power", "s
 def open(  # noqa: A001  # `tele.open` is the name that users expect
     path: Location | None = None, *, memory_limit: str = MEMORY_LIMIT
 ) -> Store:
-    """Open the store at `path`, else `$TELE_STORE`, else the nearest `.tele`, for reading: one snapshot of it.
+    """Open the store at `path`, else the one that this process records into, for reading: one snapshot of it.
+
+    That is the one given to `tele.configure`, else `$TELE_STORE`, else the nearest `.tele`.
 
     `memory_limit` is DuckDB's share, such as `4GB`; what is larger spills to disk where DuckDB can.
     Raises NoStore, ForeignStore, NewerFormat, DamagedFile or BadInput.
     """
-    return open_store(None if path is None else Path(path), memory_limit=memory_limit)
+    return open_store(_where(path), memory_limit=memory_limit)
 
 
 def analyze(
@@ -59,7 +62,7 @@ def analyze(
         from tele.analysis.compare import Options
 
         options = Options(metrics=tuple(metrics), **settings)
-    with open_store(None if store is None else Path(store), experiment=experiment) as reader:
+    with open_store(_where(store), experiment=experiment) as reader:
         return run(reader, experiment, by=by, on=on, baseline=baseline, options=options, fail_if=fail_if, **asked)
 
 
@@ -113,6 +116,32 @@ def view(target: str, output: Location | None = None, *, store: Location | None 
 
     with open(store) as reader:
         return write(reader, target, page_path(target) if output is None else Path(output))
+
+
+def runs(experiment: str | None = None, *, path: Location | None = None) -> list[RunFacts]:
+    """Say what the log tells of its runs, those of `experiment` where it is named; the newest first.
+
+    None where there is no store yet. Raises what `tele.open` raises.
+    """
+    from tele.store.runs import runs as read
+
+    return read(experiment, path=_where(path))
+
+
+def load_run(run_id: str, *, experiment: str | None = None, path: Location | None = None) -> RunFacts:
+    """Say what the log tells of one run; reading changes nothing. Raises UnknownTarget, or what `tele.open` raises."""
+    from tele.store.runs import load_run as read
+
+    return read(run_id, experiment=experiment, path=_where(path))
+
+
+def _where(store: Location | None) -> Path | None:
+    """The store that is meant: the one that is named, else the one that this process was set up to record into."""
+    if store is not None:
+        return Path(store)
+    from tele.telemetry.process import process
+
+    return process.settings.store
 
 
 def page_path(target: str) -> Path:

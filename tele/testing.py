@@ -92,27 +92,22 @@ class TemporaryStore:
         seal(open_layout(self.path))
 
 
-_SETTINGS = (
-    *("path", "durability", "sampling_rate", "sealing", "record_host", "run_type"),
-    *("capture_input", "capture_output", "prices"),
-)
-
-
 @contextmanager
 def temporary_store(path: Path | None = None, *, frozen: bool = False) -> Iterator[TemporaryStore]:
     """Record into a store of its own within this block; sealing is left to `seal()`.
 
     `frozen=True` also puts a frozen clock and counting ids in place.
     """
-    from tele.telemetry import process as module
     from tele.telemetry.ambient import ambient
+    from tele.telemetry.configure import configure
+    from tele.telemetry.process import process
 
-    before = {name: getattr(module.process, name) for name in _SETTINGS}
+    before = process.settings
     clock_before = ambient.now, ambient.monotonic, ambient.ids
     clock, ids = (FrozenClock(), CountingIds()) if frozen else (None, None)
     with tempfile.TemporaryDirectory() as folder:
         where = path or Path(folder) / ".tele"
-        module.configure(store=where, seal="manual", sampling_rate=1.0, durability="process")
+        configure(store=where, seal="manual", sampling_rate=1.0, durability="process")
         if clock is not None and ids is not None:
             ambient.now = ambient.monotonic = clock
             ambient.ids = ids
@@ -120,11 +115,9 @@ def temporary_store(path: Path | None = None, *, frozen: bool = False) -> Iterat
             yield TemporaryStore(where, clock, ids)
         finally:
             ambient.now, ambient.monotonic, ambient.ids = clock_before
-            module.process.close()
-            module.process.lost.clear()
-            module.process.warned.clear()
-            for name, value in before.items():
-                setattr(module.process, name, value)
+            process.set_up(before)
+            process.lost.clear()
+            process.warned.clear()
 
 
 @pytest.fixture

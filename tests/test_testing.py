@@ -11,16 +11,7 @@ from tele.testing import CountingIds, FrozenClock, temporary_store
 
 
 def settings():
-    return (
-        process.path,
-        process.durability,
-        process.sampling_rate,
-        process.sealing,
-        process.record_host,
-        ambient.now,
-        ambient.monotonic,
-        ambient.ids,
-    )
+    return process.settings, ambient.now, ambient.monotonic, ambient.ids
 
 
 def test_a_clock_moves_only_when_told():
@@ -44,7 +35,7 @@ def test_ids_count_up_each_by_itself():
 def test_the_fixture_records_into_a_store_of_its_own(tele_store):
     tele.event("e")
     assert tele_store.rows("SELECT name FROM events") == [("e",)]
-    assert process.path == tele_store.path
+    assert process.settings.store == tele_store.path
 
 
 def test_everything_is_as_before_afterwards_also_after_an_error(tmp_path):

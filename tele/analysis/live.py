@@ -16,6 +16,7 @@ from tele.store.manifest import Sealed
 from tele.store.names import DEFAULT_EXPERIMENT, experiment_id
 from tele.store.reader import Store, open_store
 from tele.store.views import CALL
+from tele.telemetry.process import process
 
 __all__ = ["LiveMetrics"]
 
@@ -31,13 +32,13 @@ class LiveMetrics:
     """
 
     def __init__(self, experiment: str, *, on: str = "llm", store: Path | str | None = None) -> None:
-        """Begin with what the store at `store` (else `$TELE_STORE`, else the nearest `.tele`) holds of `experiment`.
+        """Begin with what the store at `store` (else the one that this process records into) holds of `experiment`.
 
         `on` is as for `StreamingMetrics`. An experiment that is not there yet counts nothing. Raises what `tele.open`
         raises.
         """
         self.experiment = experiment
-        self._where = None if store is None else Path(store)
+        self._where = process.settings.store if store is None else Path(store)
         self._ids = {experiment_id(experiment), experiment}
         self.metrics = StreamingMetrics(on)
         self.anew = -1

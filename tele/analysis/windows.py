@@ -80,8 +80,8 @@ class Sliding:
 def last(*, seconds: float = 0, minutes: float = 0, hours: float = 0, now: Moment | None = None) -> Window:
     """Return the window of that length that ends at `now`, by default this moment. Raises BadInput."""
     length = _nanoseconds(seconds + minutes * 60 + hours * 3600, "A window's length", least=0)
-    end = _now() if now is None else _moment(now)
-    return Window(end - length, end) if length else Window(n=0)
+    end = _now() if now is None else now
+    return Window(_moment(end) - length, _end(end)) if length else Window(n=0)
 
 
 def last_n(n: int) -> Window:
@@ -92,8 +92,11 @@ def last_n(n: int) -> Window:
 
 
 def between(start: Moment, end: Moment) -> Window:
-    """Return the window from `start` to `end`, both included. Raises BadInput."""
-    return Window(_moment(start), _moment(end))
+    """Return the window from `start` to `end`, both included: the `time` of two rows takes in both rows.
+
+    Raises BadInput.
+    """
+    return Window(_moment(start), _end(end))
 
 
 def events_in(
@@ -233,6 +236,11 @@ def _moment(value: Moment) -> int:
     if not isinstance(found, datetime) or found.tzinfo is None:
         raise BadInput(f"{value!r} has no time zone; give one, such as 2026-01-31T12:00:00Z.")
     return (found - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _end(value: Moment) -> int:
+    """The last nanosecond of a moment: a datetime, and the column `time`, know no less than a microsecond."""
+    return _moment(value) + (0 if isinstance(value, int) else 999)
 
 
 def _nanoseconds(length: Length, what: str, *, least: int) -> int:

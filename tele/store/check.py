@@ -5,9 +5,12 @@ A finding is something that is lost, or that nobody can rely on. A note is worth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import orjson
 
 from tele.errors import BadInput, DamagedFile, NewerFormat, TeleError
 from tele.store.chain import Chain, walk
@@ -107,16 +110,26 @@ def _opened(root: Path) -> tuple[Layout, list[Finding]]:
     return layout, []
 
 
+def _dropped(store: Store) -> dict[str, Counter[str]]:
+    """How many records each writer could not write, by reason."""
+    found: dict[str, Counter[str]] = {}
+    told = store.rows("""
+        SELECT writer, attributes->>'$.why' FROM events_raw
+        WHERE name = 'tele.dropped' AND kind = 'event' ORDER BY writer, seq""")
+    for writer, why in told:
+        reasons = orjson.loads(why) if why and why.startswith("{") else {}
+        found.setdefault(writer, Counter()).update({reason: n for reason, n in reasons.items() if isinstance(n, int)})
+    return {writer: lost for writer, lost in found.items() if lost}
+
+
 def _from_rows(layout: Layout, *, deep: bool) -> Iterator[Finding]:
     """What only the rows tell: records that could not be written, bodies that are missing."""
     try:
         with Store(layout) as store:
-            dropped = store.rows("""
-                SELECT writer, coalesce(sum(try_cast(attributes->>'$.count' AS BIGINT)), 0)::BIGINT,
-                       any_value(attributes->'$.why')::VARCHAR
-                FROM events_raw WHERE name = 'tele.dropped' AND kind = 'event' GROUP BY writer ORDER BY writer""")
-            for writer, count, why in dropped:
-                yield Finding(f"journal/{writer}.jsonl", None, f"{count:,} records could not be written ({why})", "")
+            for writer, lost in _dropped(store).items():
+                why = "; ".join(f"{reason}: {n:,}" for reason, n in lost.items())
+                what = f"{lost.total():,} records could not be written ({why})"
+                yield Finding(f"journal/{writer}.jsonl", None, what, "")
             if deep:
                 yield from references(store)
     except DamagedFile:

@@ -14,7 +14,7 @@ import orjson
 from tele.store.columns import BY_NAME
 from tele.telemetry.limits import BODY_BYTES, cap
 from tele.telemetry.plain import plain
-from tele.telemetry.redact import FAILED, clean, in_pieces, named, redact, secret_key
+from tele.telemetry.redact import FAILED, clean, in_pieces, named, paired, redact, secret_key
 
 __all__ = ["encode"]
 
@@ -51,7 +51,7 @@ def _short(value: Any, left: list[int]) -> bool:
         plain_keys = all(type(key) is str and not secret_key(key) and _short(item, left) for key, item in value.items())
         return plain_keys and not named(value)
     if kind is list:
-        return all(_short(item, left) for item in value) and not in_pieces(value)
+        return all(_short(item, left) for item in value) and not in_pieces(value) and not paired(value)
     return kind in _LEAVES
 
 

@@ -17,6 +17,7 @@ from tele.telemetry.ambient import ambient
 from tele.telemetry.environment import cheap_facts, environment
 from tele.telemetry.points import record_point
 from tele.telemetry.process import process
+from tele.telemetry.redact import redact
 from tele.telemetry.runs.claims import claim
 from tele.telemetry.runs.kinds import RunType, default
 from tele.telemetry.runs.plan import DECLARED, Plan, declared, measured
@@ -24,6 +25,7 @@ from tele.telemetry.runs.recorder import Recorder
 from tele.telemetry.runs.snapshot import Snapshot
 from tele.telemetry.samples import Samples
 from tele.telemetry.scope import OUTSIDE, Node, Scope, here
+from tele.telemetry.span import failure
 from tele.telemetry.ticker import ticker
 from tele.telemetry.wrap import onto, wrap
 
@@ -181,12 +183,12 @@ class Experiment(Recorder):
         except Exception as error:  # noqa: BLE001  # a run without prices is still a run
             process.lose(error, 0)
         plan, now, above = self._plan, ambient.now(), here.get()
-        self._run_type = plan.run_type or default(process.run_type)
+        self._run_type = plan.run_type or default(process.settings.run_type)
         self._begun_ns, self._ended, self._paused = ambient.monotonic(), False, False
         self.run_id, asked = self._identified(now)
         columns = {"experiment": plan.name, "experiment_id": experiment_id(plan.name), "run_id": self.run_id}
         samples = Samples(plan.sample_size, stops=plan.stops) if plan.sample_size else None
-        scope = Scope(columns | plan.columns, process.sampling_rate, run=self, samples=samples)
+        scope = Scope(columns | plan.columns, process.settings.sampling_rate, run=self, samples=samples)
         Node.__init__(self, scope)
         self._tell_start(plan, above.scope.columns.get("run_id"), asked)
         self._look_around(now)
@@ -205,25 +207,24 @@ class Experiment(Recorder):
             process.lose(error, 0)
             return asked, None
         found = f"{asked}-{drawn[-8:]}"
-        _log.warning(
-            "tele: %r has a run %s already, and none is written twice: this one is %s.", self.name, asked, found
-        )
+        told = map(redact, (self.name, asked, found))
+        _log.warning("tele: '%s' has a run %s already, and none is written twice: this one is %s.", *told)
         return found, asked
 
     def _tell_start(self, plan: Plan, parent: str | None, asked: str | None) -> None:
         facts: dict[str, Any] = plan.attributes | {"run_type": self.run_type.value}
-        if process.sampling_rate < 1:
-            facts["sampling_rate"] = process.sampling_rate
+        if process.settings.sampling_rate < 1:
+            facts["sampling_rate"] = process.settings.sampling_rate
         if parent:
             facts["parent_run_id"] = parent
         if asked:
             facts["asked_run_id"] = asked
         if plan.tags:
             facts["tags"] = plan.tags
-        facts["environment"] = cheap_facts(host=process.record_host)
+        facts["environment"] = cheap_facts(host=process.settings.record_host)
         self._lifecycle("started", facts)
-        if process.sampling_rate < 1:
-            self._lifecycle("sampled", {"sampling_rate": process.sampling_rate})
+        if process.settings.sampling_rate < 1:
+            self._lifecycle("sampled", {"sampling_rate": process.settings.sampling_rate})
         if "metrics_config" in plan.attributes:
             self._lifecycle("configured", {"metrics_config": plan.attributes["metrics_config"]})
         before: dict[str, Any] = {key: plan.attributes[key] for key in DECLARED if key in plan.attributes}
@@ -245,7 +246,7 @@ class Experiment(Recorder):
 
     def _record_around(self, of_environment: str, of_snapshot: str | None) -> None:
         node = Node(self.scope)
-        facts = {"environment": environment(host=process.record_host)}
+        facts = {"environment": environment(host=process.settings.record_host)}
         _record(node, "environment", facts, event_id=of_environment)
         if of_snapshot is not None:
             Snapshot(node).take(of_snapshot)
@@ -268,14 +269,15 @@ class Experiment(Recorder):
         facts: dict[str, Any] = {"duration_seconds": (ambient.monotonic() - (self._begun_ns or 0)) / 1e9}
         if (samples := self.scope.samples) is not None:
             facts |= {"samples": samples.count} | ({"left_out": samples.left_out} if samples.left_out else {})
-        if error is None or isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and not error.code):
+        failed: dict[str, Any] = {}
+        if error is not None:
+            failed |= failure(failed, error)
+        if failed.pop("success", True):
             if self._plan.stops and self.full:
                 facts["reason"] = "sample_size"
             self._lifecycle("stopped", facts)
         else:
-            kind = type(error)
-            name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-            self._lifecycle("failed", {"error_type": name, "error_message": error} | facts)
+            self._lifecycle("failed", failed | facts)
         if self.run_type is RunType.MILESTONE:
             try:
                 process.finish(self.scope.encoded)
@@ -292,7 +294,7 @@ class Experiment(Recorder):
     @property
     def run_type(self) -> RunType:
         """Trial or milestone."""
-        return self._run_type or default(process.run_type)
+        return self._run_type or default(process.settings.run_type)
 
     @property
     def running(self) -> bool:

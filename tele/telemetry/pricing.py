@@ -32,7 +32,7 @@ _COUNTS = tuple(f"{name}_tokens" for name in Usage._fields[:5])
 
 _known: dict[tuple[str | None, str, int, str | None], Price | None] = {}
 _tables: list[Tables | BadInput] = []
-_configured = [0]
+_configured: list[object] = [None]
 
 
 def load() -> None:
@@ -40,6 +40,7 @@ def load() -> None:
 
     Raises BadInput where the user's own table is not sound.
     """
+    _follow()
     tables = _current()
     _ = tables.published, tables.litellm
 
@@ -83,8 +84,7 @@ def price(provider: str | None, model: str, ns: int, tier: str | None = None) ->
     """
     if len(provider or "") + len(model) + len(tier or "") > _LONGEST_NAME:
         return None
-    if _configured[0] != process.configured:
-        forget()
+    _follow()
     key = (provider, model, ns // SLOT_NS, tier)
     try:
         return _known[key]
@@ -102,19 +102,25 @@ def own_table(store: Path | None = None) -> Path | None:
 
     None where there is none; a file that was named and is not there is for the reader to refuse.
     """
-    if process.prices is not None:
-        return process.prices
+    if process.settings.prices is not None:
+        return process.settings.prices
     if named := os.environ.get("TELE_PRICES"):
         return Path(named)
-    path = find(store or process.path) / "prices.toml"
+    path = find(store or process.settings.store) / "prices.toml"
     return path if path.is_file() else None
 
 
 def forget() -> None:
     """Let go of the tables and of every price looked up: the next one reads the user's own table again."""
-    _configured[0] = process.configured
+    _configured[0] = process.settings
     _known.clear()
     _tables.clear()
+
+
+def _follow() -> None:
+    """Let go of the tables that were read before the process was configured anew."""
+    if _configured[0] is not process.settings:
+        forget()
 
 
 def _current() -> Tables:

@@ -9,32 +9,25 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 from tele.errors import BadInput, TeleError
 from tele.store import blobs
-from tele.store.journal import Durability, Journal, flush_all
-from tele.store.journal import durability as checked_durability
+from tele.store.journal import Journal, flush_all
 from tele.store.layout import Layout, network_filesystem, prepare
 from tele.telemetry import redact
 from tele.telemetry.encode import encode
-from tele.telemetry.runs.kinds import RunType
-from tele.telemetry.runs.kinds import checked as checked_run_type
+from tele.telemetry.runs.closing import Closing
+from tele.telemetry.settings import Settings
 
-__all__ = ["Process", "configure", "dropped", "flush", "process"]
+__all__ = ["Process", "dropped", "flush", "process"]
 
 SEAL_EVENTS = 100_000
 SEAL_BYTES = 64 * 1024 * 1024
-
-_RUN = re.compile(rb'\{"experiment":"(?:[^"\\]|\\.)*","experiment_id":"[^"]*","run_id":"[^"]*"')
-"""The beginning of a record that says which run it is of."""
-_ABOUT_IT = b'"kind":"event","name":"tele.'
 
 _log = logging.getLogger("tele")
 
@@ -43,25 +36,16 @@ class Process:
     """Settings and journal of this process; `process` below is the one in use."""
 
     def __init__(self) -> None:
-        self.path: Path | None = None
-        self.durability: Durability = "process"
-        self.sampling_rate = 1.0
-        self.sealing: Literal["auto", "manual"] = "auto"
-        self.record_host = False
-        self.capture_input: Literal["on", "off", "hashed"] = "on"
-        self.capture_output: Literal["on", "off", "hashed"] = "on"
-        self.prices: Path | None = None
-        self.configured = 0
-        """How often `configure` was called: what was worked out from its settings is of one of these numbers."""
-        self.run_type: RunType | None = None
+        self.settings = Settings()
+        """Others after each `tele.configure`: what was worked out from them is remembered with this very object."""
         self.lost: Counter[str] = Counter()
         self.warned: set[str] = set()
         self.held: list[Callable[[], object]] = []
         """Each writes what a thread of its own still holds."""
+        self.closing = Closing()
         self._journal: Journal | None = None
         self._lock = threading.RLock()
         self._sealers: list[int] = []
-        self._finished: set[tuple[str, bytes]] = set()
 
     @property
     def journal(self) -> Journal:
@@ -70,8 +54,8 @@ class Process:
 
     def _begin(self) -> Journal:
         # Made without the lock: a signal handler that records may come in at any point of it.
-        layout = prepare(self.path)
-        made = Journal(layout, self.durability, self.lost)
+        layout = prepare(self.settings.store)
+        made = Journal(layout, self.settings.durability, self.lost)
         with self._lock:
             if self._journal is not None:
                 return self._journal
@@ -114,7 +98,7 @@ class Process:
         """Append an encoded record; never raises an Exception."""
         try:
             journal = self._journal or self._begin()
-            if self._finished and self._is_finished(journal, line):
+            if self.closing.watches and self.closing.refuses(journal.layout, line):
                 self.lose(BadInput("a milestone is closed once it is finished, and this was recorded in it later"))
                 return
             journal.append(line)
@@ -127,13 +111,7 @@ class Process:
     def finish(self, scope: bytes) -> None:
         """Take no more records of the run whose scope this is, but for tele's own events about it."""
         self.settle()
-        if run := _RUN.match(scope):
-            self._finished.add((self.layout.id, run[0]))
-
-    def _is_finished(self, journal: Journal, line: bytes) -> bool:
-        run = _RUN.match(line)
-        there = run is not None and (journal.layout.id, run[0]) in self._finished
-        return there and _ABOUT_IT not in line
+        self.closing.finish(self.layout, scope)
 
     def settle(self) -> None:
         """Have written what other threads hold of this process's records; never raises an Exception."""
@@ -144,7 +122,7 @@ class Process:
                 self.lose(error, 0)
 
     def _put(self, body: bytes) -> str:
-        return blobs.put(self.layout.blobs, body, durable=self.durability == "fsync")
+        return blobs.put(self.layout.blobs, body, durable=self.settings.durability == "fsync")
 
     def lose(self, error: Exception, count: int = 1) -> None:
         """Count what could not be recorded, and warn once for each reason; `count` 0 is trouble that lost nothing."""
@@ -170,7 +148,7 @@ class Process:
         """Start a separate process that seals the store, where that is wanted and possible; never raises."""
         self.settle()
         journal = self._journal
-        if self.sealing == "manual" or journal is None or not journal.writer:
+        if self.settings.seal == "manual" or journal is None or not journal.writer:
             return
         try:
             journal.flush()
@@ -204,6 +182,11 @@ class Process:
         self.warn()
         if journal.events >= SEAL_EVENTS or journal.bytes >= SEAL_BYTES:
             self.seal_soon()
+
+    def set_up(self, settings: Settings) -> None:
+        """Record by other settings from now on."""
+        self.close()
+        self.settings = settings
 
     def close(self) -> None:
         """Flush and finish the journal; the next record begins a new one."""
@@ -243,61 +226,6 @@ def _after_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_after_in_child)
-
-
-def configure(
-    *,
-    store: str | os.PathLike[str] | None = None,
-    durability: str | None = None,
-    sampling_rate: float | None = None,
-    seal: Literal["auto", "manual"] | None = None,
-    record_host: bool | None = None,
-    prices: str | os.PathLike[str] | None = None,
-    run_type: str | None = None,
-    capture_input: Literal["on", "off", "hashed"] | None = None,
-    capture_output: Literal["on", "off", "hashed"] | None = None,
-    pii: bool | Iterable[str] | None = None,
-    redact_keys: Iterable[str] | None = None,
-    redact_patterns: Mapping[str, str] | None = None,
-) -> None:
-    """Set up this process's telemetry. What is not given stays as it was; call it before the first record.
-
-    `store` is a folder (default `$TELE_STORE`, else the nearest `.tele`). `durability` is `process` (default: a
-    record is in write(2) before its call returns), `fsync` or `buffered` (within 250 ms). `sampling_rate` in (0, 1]
-    is decided for each trace by a hash of its id; 1.0 keeps all. `seal="manual"` leaves sealing to `tele seal`.
-    `capture_input` and `capture_output` say what `tele.llm_call` keeps: `on`, `off`, or `hashed` by the store's key.
-    `run_type` is `trial` or `milestone`, for runs that name none (default `$TELE_RUN_TYPE`, else `trial`).
-    Secrets are always taken out; `pii` takes personal data out as well (True, or some of email, phone, iban, card,
-    ip; default `$TELE_PII`), `redact_keys` the values under these names, `redact_patterns` (name to pattern, in RE2's
-    syntax) what they match. `prices` is a price table of your own (default `$TELE_PRICES`, else `prices.toml` in the
-    store). Raises BadInput.
-    """
-    if sampling_rate is not None and not (isinstance(sampling_rate, (int, float)) and 0 < sampling_rate <= 1):
-        raise BadInput(f"sampling_rate is above 0 and at most 1, not {sampling_rate!r}.")
-    if seal not in (None, "auto", "manual"):
-        raise BadInput(f"seal is 'auto' or 'manual', not {seal!r}.")
-    if prices is not None:
-        from tele.telemetry.prices.own import read_own
-
-        read_own(Path(prices))
-    kind = checked_run_type(run_type) if run_type is not None else process.run_type
-    for name, choice in (("capture_input", capture_input), ("capture_output", capture_output)):
-        if choice not in (None, "on", "off", "hashed"):
-            raise BadInput(f"{name} is 'on', 'off' or 'hashed', not {choice!r}.")
-    mode = checked_durability(durability) if durability is not None else process.durability
-    if not (pii is None and redact_keys is None and redact_patterns is None):
-        redact.set_up(personal=pii, keys=redact_keys, patterns=redact_patterns)
-    process.close()
-    process.path = Path(store) if store is not None else process.path
-    process.durability = mode
-    process.sampling_rate = sampling_rate if sampling_rate is not None else process.sampling_rate
-    process.sealing = seal or process.sealing
-    process.run_type = kind
-    process.record_host = record_host if record_host is not None else process.record_host
-    process.capture_input = capture_input or process.capture_input
-    process.capture_output = capture_output or process.capture_output
-    process.prices = Path(prices).absolute() if prices is not None else process.prices
-    process.configured += 1
 
 
 def flush() -> None:

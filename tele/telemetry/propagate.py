@@ -68,14 +68,16 @@ def node_of(carrier: Mapping[str, str]) -> Node:
     """Give the place that a carrier speaks of; OUTSIDE where it says nothing of use."""
     baggage, traceparent = (str(carrier.get(key) or "") for key in ("BAGGAGE", "TRACEPARENT"))
     columns = _baggage(baggage)
-    rate = columns.pop("sampling_rate", process.sampling_rate)
+    rate = columns.pop("sampling_rate", process.settings.sampling_rate)
     match = _TRACEPARENT.fullmatch(traceparent)
     valid = match and match[1] != "ff" and set(match[2]) != {"0"} and set(match[3]) != {"0"}
     valid = valid and not (match and match[1] == "00" and match[5])  # only a later version may say more
     if not columns and not valid:
         return OUTSIDE
     name = columns.setdefault("experiment", OUTSIDE.scope.columns["experiment"])
-    scope = Scope({"experiment": name, "experiment_id": experiment_id(name)} | columns, rate)
+    which = {"experiment": name, "experiment_id": experiment_id(name)}  # a run's id follows: `Closing` looks there
+    scope = Scope(which | ({"run_id": columns["run_id"]} if "run_id" in columns else {}) | columns, rate)
+    process.closing.join(scope.encoded)
     if not (match and valid):
         return Node(scope)
     return Node(scope, match[2], match[3], sampled=bool(int(match[4], 16) & 1))

@@ -33,6 +33,7 @@ __all__ = [
     "in_pieces",
     "named",
     "on_change",
+    "paired",
     "redact",
     "redacted",
     "secret_key",
@@ -85,6 +86,7 @@ class _Rules:
                 *map(in_json, self.rules),
                 rf"{NAME}\\*[\"']\s*:",
                 rf"(?:key|name)\\*[\"']\s*:\s*\\*[\"']{NAME}\\*[\"']",
+                rf"\[\s*\\*[\"']{NAME}\\*[\"']\s*,",
                 *(rf"(?i:{re.escape(key)})\\*[\"']" for key in self.keys),
             ]
         )
@@ -209,6 +211,12 @@ def named(value: Mapping[str, Any]) -> bool:
     return any(isinstance(name := value.get(said), str) and secret_key(name) for said in ("key", "name"))
 
 
+def paired(items: list[Any]) -> bool:
+    """Whether a list is of pairs of a name and a value, as headers come, with a secret's name among them."""
+    pairs = all(isinstance(item, list) and len(item) == 2 and isinstance(item[0], str) for item in items)  # noqa: PLR2004
+    return pairs and any(secret_key(item[0]) for item in items)
+
+
 def in_pieces(items: list[Any]) -> bool:
     """Whether the items of a list, each clean by itself, may hold a secret together; it may find too much."""
     texts = list(_texts_of(items)) if 1 < len(items) <= _MOST_PIECES else ()
@@ -253,7 +261,10 @@ def redact(value: Any) -> Any:
     if isinstance(value, dict):
         return _members(value)
     if isinstance(value, list):
-        return _pieces([redact(item) for item in value])
+        whole = [redact(item) for item in value]
+        if paired(value):
+            whole = [[item[0], _under(name, held)] for item, (name, held) in zip(whole, value, strict=True)]
+        return _pieces(whole)
     return value
 
 
@@ -312,8 +323,8 @@ def _replaced(rule: Rule, match: Match) -> str:
     gone = whole[len(kept) :]
     if MARK.fullmatch(gone.strip("\\\"' ")) or (rule.check is not None and not rule.check(whole)):
         return whole
-    if rule.name == "pair":  # the quotes that the value stood in stay, so that JSON stays JSON
-        quote = gone[: len(gone) - len(gone.lstrip("\\\"'"))] or '"'
+    if rule.name in ("pair", "assigned"):  # the quotes that the value stood in stay, so that JSON stays JSON
+        quote = gone[: len(gone) - len(gone.lstrip("\\\"'"))] or ('"' if rule.name == "pair" else "")
         end = quote if gone.endswith(quote) or gone[0] not in "\\\"'" else ""
         return f"{kept}{quote}{_mark('key', len(gone) - len(quote) - len(end))}{end}"
     return kept + _mark(rule.name, len(gone))

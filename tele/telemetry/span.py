@@ -79,7 +79,7 @@ class Span(Node):
             self.sampled = above.sampled
         else:
             self.trace_id = ambient.ids.trace(now)
-            rate = process.sampling_rate if above is OUTSIDE else scope.sampling_rate
+            rate = process.settings.sampling_rate if above is OUTSIDE else scope.sampling_rate
             self.sampled = rate >= 1.0 or keeps(self.trace_id, rate)
             if scope.samples is not None and not scope.samples.admits(scope.columns.get("item_id")):
                 self.sampled = False

@@ -33,10 +33,12 @@ def onto(thing: F, name: Any, decorate: Callable[[Any, Any], Any], *, only: Sequ
     A function goes by `name`, or by its own where that is None; a method of a class by `name.method`. Of a class those
     methods count that its own body defines, `__call__` among them; names that begin with an underscore, properties and
     nested classes do not. `only` takes the first of these names that the class has, inherited or not, and no other:
-    BadInput where it has none.
+    BadInput where it has none, and where `thing` is nothing that is called. Of a property it is what reads it.
     """
-    if isinstance(thing, (classmethod, staticmethod)):
-        return cast("F", type(thing)(onto(thing.__func__, name, decorate)))
+    if (method := _method(thing, lambda inner: onto(inner, name, decorate))) is not None:
+        return cast("F", method)
+    if not callable(cast("object", thing)):
+        raise BadInput(f"tele's decorators stand above functions, methods and classes, not above {thing!r}.")
     if name is None:
         name = getattr(thing, "__name__", type(thing).__name__)
     if not isinstance(thing, type):
@@ -55,6 +57,18 @@ def onto(thing: F, name: Any, decorate: Callable[[Any, Any], Any], *, only: Sequ
         if isinstance(found, (FunctionType, classmethod, staticmethod)):
             setattr(thing, method, onto(cast("Any", found), called, decorate))
     return thing
+
+
+def _method(thing: Any, decorated: Callable[[Any], Any]) -> Any:
+    """What Python's own decorators make of a method, made again of the method decorated; None for anything else."""
+    match thing:
+        case classmethod() | staticmethod():
+            return type(thing)(decorated(thing.__func__))
+        case property():
+            return thing.getter(decorated(thing.fget))
+        case functools.cached_property():
+            return functools.cached_property(decorated(thing.func))
+    return None
 
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:

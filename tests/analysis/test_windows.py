@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import tele
 from tele.analysis.windows import Window, between, events_in, figures_in, last, last_n, sliding
 from tele.errors import BadInput, UnknownExperiment
+from tele.testing import temporary_store
 
 SECOND = 1_000_000_000
 T0 = 1_750_000_000 * SECOND
@@ -33,6 +35,17 @@ class TestEvents:
         window = between(T0 + SECOND, datetime.fromtimestamp(1_750_000_002, UTC))
         assert starts(events_in(log, "trial", window)) == [1, 2]
         assert events_in(log, "trial", between(T0 + 3 * SECOND, T0)) == []
+
+    def test_the_times_of_two_rows_take_in_both_however_finely_they_were_clocked(self):
+        with temporary_store(frozen=True) as store:
+            for _ in range(3):
+                store.clock.advance(1.000_000_7)
+                tele.event("tick")
+            with store.open() as reader:
+                first, _, third = (time for (time,) in reader.rows("SELECT time FROM events ORDER BY time"))
+                assert len(events_in(reader, "default", between(first, third))) == 3
+                assert len(events_in(reader, "default", last(seconds=1, now=third))) == 1
+                assert len(events_in(reader, "default", last(seconds=3, now=third.isoformat()))) == 3
 
     def test_the_last_minutes_end_now_and_have_both_ends(self, log):
         log.add([at(-0.001), at(0), at(59), at(60), at(60.001)])

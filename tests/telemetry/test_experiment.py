@@ -72,7 +72,9 @@ class TestLife:
         assert caught.value is error
         assert tele_store.rows("SELECT status FROM runs") == [("failed",)]
         [(text,)] = tele_store.rows("SELECT attributes FROM events WHERE name = 'tele.experiment.failed'")
-        assert json.loads(text)["error_type"] == "ZeroDivisionError"
+        told = json.loads(text)
+        assert (told["error_type"], told["error_message"]) == ("ZeroDivisionError", "by zero")
+        assert told["exception.stacktrace"].endswith("ZeroDivisionError: by zero\n")
 
     @pytest.mark.parametrize(
         ("error", "status"), [(SystemExit(0), "stopped"), (SystemExit(2), "failed"), (KeyboardInterrupt(), "failed")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import genai_prices
@@ -46,7 +47,7 @@ def oracle(provider, model, usage, when=NOON, tier=None):
 def nothing_is_remembered(monkeypatch):
     """Prices of genai-prices alone: what litellm is installed is another test's matter."""
     monkeypatch.delenv("TELE_PRICES", raising=False)
-    monkeypatch.setattr(pricing.process, "prices", None)
+    monkeypatch.setattr(pricing.process, "settings", replace(pricing.process.settings, prices=None))
     monkeypatch.setattr("tele.telemetry.prices.litellm_map._read", dict)
     pricing.forget()
     yield
@@ -127,6 +128,16 @@ class TestRecord:
         record = {"model": "whisper-1", "provider": "openai", "input_tokens": 1_000, "start_ns": ns(NOON)}
         add_cost(record)
         assert "cost_usd" not in record
+
+
+def test_no_call_waits_for_the_tables_that_the_experiment_read_when_it_began(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(LiteLLMMap, "__init__", lambda self: (read.append(1), setattr(self, "_rows", {}))[0])
+    with temporary_store(tmp_path / ".tele"), tele.experiment("e"):
+        assert read == [1]
+        with tele.span("chat", model="gpt-4o", provider="openai") as span:
+            span.usage(input_tokens=10, output_tokens=1)
+    assert read == [1]
 
 
 class TestTier:
@@ -268,7 +279,7 @@ class TestOwnTable:
             tele.configure(prices=path)
         with pytest.raises(BadInput, match="cannot be read"):
             tele.configure(prices=tmp_path / "absent.toml")
-        assert pricing.process.prices is None
+        assert pricing.process.settings.prices is None
 
 
 class TestLiteLLMsFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -12,6 +13,7 @@ import pytest
 
 import tele
 from tele.errors import BadInput
+from tele.store.check import check
 from tele.telemetry.process import process
 from tele.testing import temporary_store
 
@@ -43,15 +45,16 @@ class TestConfigure:
         ],
     )
     def test_what_cannot_be_is_refused_and_nothing_changes(self, tele_store, wrong):
-        before = process.path, process.durability, process.sampling_rate, process.sealing
+        before = process.settings
         with pytest.raises(BadInput):
             tele.configure(**wrong)
-        assert (process.path, process.durability, process.sampling_rate, process.sealing) == before
+        assert process.settings is before
 
     def test_what_is_not_given_stays(self, tele_store):
         tele.configure(durability="buffered")
         tele.configure(sampling_rate=0.5)
-        assert (process.path, process.durability, process.sampling_rate) == (tele_store.path, "buffered", 0.5)
+        now = process.settings
+        assert (now.store, now.durability, now.sampling_rate) == (tele_store.path, "buffered", 0.5)
 
     @pytest.mark.parametrize("mode", ["process", "fsync", "buffered"])
     def test_every_durability_keeps_every_record(self, tele_store, mode):
@@ -226,3 +229,16 @@ print(sorted({"duckdb", "pyarrow", "polars", "numpy", "jinja2", "rich"} & sys.mo
 """
     arguments = [sys.executable, "-c", script, str(tmp_path / ".tele")]
     assert subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True).stdout == "[]\n"
+
+
+def test_a_check_names_every_reason_for_which_records_were_lost(tele_store):
+    for why, count in ((ValueError('a "quoted" one'), 3), (OSError(28, "No space left on device"), 2)):
+        process.lose(why, count)
+        tele.event("told with the next record")
+        process.close()
+    process.lose(OSError(28, "No space left on device"), 4)
+    tele.event("told with the next record")
+    process.close()
+    notes = [str(note) for note in check(tele_store.path).notes]
+    assert sum('ValueError: a "quoted" one: 3' in note for note in notes) == 1
+    assert sum(int(n) for note in notes for n in re.findall(r"No space left on device: (\d+)", note)) == 6

@@ -48,6 +48,7 @@ CANARIES = {
     "query": "https://x.example.org/v1?api" + "_key=" + drawn(ALNUM, 16) + "&page=2",
     "header": "\nx-api" + "-key: " + drawn(ALNUM, 16) + "\n",
     "pair": '{"pass' + 'word": "' + drawn(ALNUM, 16) + '"}',
+    "assigned": "DB_PASS" + "WORD = '" + drawn(ALNUM, 16) + "'",
     "base64": base64.b64encode(b"token sk" + b"-ant-api03-" + drawn(ALNUM, 40).encode()).decode(),
 }
 SECRET_PART = {
@@ -59,6 +60,7 @@ SECRET_PART = {
         "query": drawn(ALNUM, 16),
         "header": drawn(ALNUM, 16),
         "pair": drawn(ALNUM, 16),
+        "assigned": drawn(ALNUM, 16),
     }.get(name, text)
     for name, text in CANARIES.items()
 }

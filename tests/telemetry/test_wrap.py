@@ -533,6 +533,34 @@ class TestClasses:
             f(1)
 
 
+class TestDescriptors:
+    def test_above_a_property_its_reading_is_a_span_and_a_property_it_stays(self, tele_store):
+        class Model:
+            @tele.span("size")
+            @property
+            def size(self):
+                """How many."""
+                return 3
+
+            @tele.span("name")
+            @functools.cached_property
+            def name(self):
+                return "m"
+
+        model = Model()
+        assert (model.size, model.name, model.name) == (3, "m", "m")
+        assert Model.size.__doc__ == "How many."
+        assert tele_store.rows("SELECT name FROM spans ORDER BY name") == [("name",), ("size",)]
+
+    @pytest.mark.parametrize("thing", [None, 3, property(None, lambda *_: None)], ids=repr)
+    @pytest.mark.parametrize(
+        "decorator", [tele.span("s"), tele.timer("t"), tele.metric("m"), tele.batch(), tele.experiment("e")]
+    )
+    def test_what_nobody_calls_is_refused_where_it_is_decorated(self, decorator, thing):
+        with pytest.raises(BadInput, match="stand above functions, methods and classes"):
+            decorator(thing)
+
+
 class TestExperiments:
     def test_functions_of_every_sort_are_runs_and_stay_of_their_sort(self, tele_store):
         decorate = tele.experiment("e")

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tele.telemetry import process
 from tele.telemetry.ambient import ambient
+from tele.telemetry.configure import configure
 from tele.telemetry.experiment import Experiment as Run
 from tele.telemetry.experiment import current_run
+from tele.telemetry.process import flush, process
 from tele.telemetry.runs.kinds import RunType, checked, default
 from tele.telemetry.scope import OUTSIDE, here
 
@@ -44,20 +45,20 @@ class Experiment:
         """Runs of this experiment, the newest first; empty where there is none."""
         from tele.store.runs import runs
 
-        process.flush()
-        return runs(self.name, path=process.process.path)
+        flush()
+        return runs(self.name, path=process.settings.store)
 
     def load_run(self, run_id: str) -> RunFacts:
         """What the log tells of one run; nothing is written. Raises UnknownTarget."""
         from tele.store.runs import load_run
 
-        process.flush()
-        return load_run(run_id, experiment=self.name, path=process.process.path)
+        flush()
+        return load_run(run_id, experiment=self.name, path=process.settings.store)
 
 
 def begun(name: str, run_type: RunType | str | None = None, id_: str | None = None) -> Run:
     """Begin a run as Scryptorum does."""
-    kind = default(process.process.run_type) if run_type is None else checked(run_type)
+    kind = default(process.settings.run_type) if run_type is None else checked(run_type)
     return Run(name, run_type=kind, run_id=id_ or run_id(kind), replace=True).start()
 
 
@@ -70,7 +71,7 @@ def run_id(kind: RunType) -> str:
 
 def set_default_run_type(run_type: RunType | str) -> None:
     """Say what sort of run it is where the code does not; raises BadInput."""
-    process.configure(run_type=str(run_type))
+    configure(run_type=str(run_type))
 
 
 def get_current_run() -> Run | None:

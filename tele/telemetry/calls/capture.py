@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from inspect import Parameter, signature
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import orjson
 
@@ -13,10 +13,9 @@ from tele.errors import BadInput
 from tele.telemetry.calls.results import Answer
 from tele.telemetry.plain import plain
 from tele.telemetry.process import process
+from tele.telemetry.settings import Capture
 
 __all__ = ["Capture", "call_arguments", "captured", "chosen", "messages", "named_argument"]
-
-Capture = Literal["on", "off", "hashed"]
 
 
 def chosen(value: object, older: object = None) -> Capture | None:

@@ -57,7 +57,7 @@ class Call(Span):
 
     def asked(self, value: object) -> None:
         """Keep `value` as the input of the call, as it is now, where inputs are kept."""
-        if (kept := captured(value, self._how.input or process.capture_input)) is not None:
+        if (kept := captured(value, self._how.input or process.settings.capture_input)) is not None:
             self.set(input=kept)
 
     def answered(self, result: R) -> R:
@@ -173,7 +173,7 @@ class Call(Span):
             found["operation"] = answer.operation
         if answer.error_type and "error_type" not in said:
             found |= {"success": False, "error_type": answer.error_type, "error_message": answer.error_message}
-        how = self._how.output or process.capture_output
+        how = self._how.output or process.settings.capture_output
         if "output" not in said and (kept := captured(output, how)) is not None:
             found["output"] = kept
         if found:

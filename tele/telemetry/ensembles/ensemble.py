@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from tele.errors import BadInput
 from tele.telemetry.ensembles.normalise import key_of, normaliser
+from tele.telemetry.ensembles.opening import Opening
 from tele.telemetry.ensembles.voting import (
     STRATEGIES,
     Outcome,
@@ -23,7 +24,6 @@ from tele.telemetry.ensembles.voting import (
     finite,
 )
 from tele.telemetry.points import event
-from tele.telemetry.scope import here
 from tele.telemetry.span import Span
 
 __all__ = ["Ballot", "Ensemble", "ensemble"]
@@ -187,7 +187,7 @@ class Ballot:
             self.span.set(output=outcome.winner)
 
 
-class Ensemble:
+class Ensemble(Opening[Ballot]):
     """Members and the rule that makes one answer of theirs. Make one with `tele.ensemble`.
 
     With members, call it with what they are to be asked: it asks all at once (in threads, or as tasks where any is
@@ -238,7 +238,7 @@ class Ensemble:
         self.timeout_ms, self.execution, self.confident = timeout_ms, execution, confident
         self.answer, self.confidence = answer, confidence
         self.fields = {"operation": "invoke_workflow"} | fields
-        self._open: list[Ballot] = []
+        super().__init__()
         self._check()
 
     def _check(self) -> None:
@@ -261,20 +261,9 @@ class Ensemble:
         """How many votes a winner needs: `min_votes`, else half of the members, rounded up."""
         return self.min_votes if self.min_votes is not None else max(1, ceil(members / 2))
 
-    # ── as a context manager ─────────────────────────────────────────────────────────────────────────────────────
-
-    def __enter__(self) -> Ballot:
-        ballot = Ballot(self)
-        self._open.append(ballot)
-        return ballot.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        node = here.get()  # which of several that are open is left, the code's own place says
-        ballot = next((each for each in tuple(self._open) if each.span is node), self._open[-1])
-        self._open.remove(ballot)
-        ballot.__exit__(kind, error, trace)
+    def opened(self) -> Ballot:
+        """A vote that is recorded by hand."""
+        return Ballot(self)
 
     # ── asking the members ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 from tele.errors import BadInput
 from tele.telemetry.ambient import ambient
 from tele.telemetry.ensembles.delays import Adaptive, Delay, Fixed, Percentile
-from tele.telemetry.scope import here
+from tele.telemetry.ensembles.opening import Opening
 from tele.telemetry.span import Span
 
 __all__ = ["Hedge", "Race", "hedge"]
@@ -76,7 +76,7 @@ class Race:
         self._rules.delay.saw((ambient.monotonic() - self.span.mono_ns) / 1e6, fired=self.fired > 0)
 
 
-class Hedge:
+class Hedge(Opening[Race]):
     """A function with others, or itself, as its backup. Make one with `tele.hedge`.
 
     Called, it calls the function, and a backup where that has not answered after the delay; the first answer is
@@ -117,7 +117,7 @@ class Hedge:
         self.functions: tuple[Function, ...] = () if function is None else (function, *backups)
         self.max_hedges, self.timeout_ms, self.on_error, self.stop = max_hedges, timeout_ms, on_error, stop
         self.fields = {"operation": "invoke_workflow"} | fields
-        self._open: list[Race] = []
+        super().__init__()
         self._rule = functools.partial(
             _delay, strategy, delay_ms, percentile, (window, min_samples), (rate, min_ms, max_ms)
         )
@@ -131,20 +131,9 @@ class Hedge:
         others = self.functions[1:]
         return name, self.functions[0] if number == 0 or not others else others[(number - 1) % len(others)]
 
-    # ── as a context manager ─────────────────────────────────────────────────────────────────────────────────────
-
-    def __enter__(self) -> Race:
-        race = Race(self)
-        self._open.append(race)
-        return race.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        node = here.get()  # which of several that are open is left, the code's own place says
-        race = next((each for each in tuple(self._open) if each.span is node), self._open[-1])
-        self._open.remove(race)
-        race.__exit__(kind, error, trace)
+    def opened(self) -> Race:
+        """A hedged request that is recorded by hand."""
+        return Race(self)
 
     # ── as a function, and as a decorator ────────────────────────────────────────────────────────────────────────
 

@@ -94,7 +94,7 @@ class Begun:
         if self.above is not None:
             return self.above.sampled
         scope = node.scope
-        rate = process.sampling_rate if node is OUTSIDE else scope.sampling_rate
+        rate = process.settings.sampling_rate if node is OUTSIDE else scope.sampling_rate
         if rate < 1.0 and not keeps(f"{self.own.trace_id:032x}", rate):
             return False
         return scope.samples is None or scope.samples.admits(scope.columns.get("item_id"))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import re
 
-__all__ = ["card", "iban", "ip", "phone", "user_and_password"]
+__all__ = ["card", "given", "iban", "ip", "phone", "user_and_password"]
 
 _CARD_DIGITS = range(13, 20)
+_ODD = 8
+"""Letters and digits mixed that are no word any more."""
 _PHONE_DIGITS = range(8, 16)
 """ITU-T E.164: at most 15, with the country's code."""
 
@@ -39,6 +42,18 @@ def ip(text: str) -> bool:
     except ValueError:
         return False
     return not (address.is_loopback or address.is_unspecified)
+
+
+def given(text: str) -> bool:
+    """Whether `name = value` gives the value itself: a literal, a shell's variable, or letters and digits mixed."""
+    name, value = re.split(r"[ \t]*[:=]+[ \t]*", text, maxsplit=1)
+    if value.rstrip("\\\"'") != value:
+        return True
+    if any(letter in value for letter in "([{"):  # a call, or a part of something
+        return False
+    shell = name.isupper() and text.startswith(f"{name}=")
+    mixed = any(map(str.isalpha, value)) and any(map(str.isdigit, value))
+    return shell or (mixed and len(value) >= _ODD)
 
 
 def user_and_password(text: str) -> bool:

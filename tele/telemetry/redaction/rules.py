@@ -40,13 +40,15 @@ class Rule(NamedTuple):
 
 _WORDS = (
     r"passw(?:or)?d|pwd|secret|auth|credential|bearer|cookie|csrf|xsrf|jwt|ssn|social[._ -]?security|credit[._ -]?card"
-    r"|(?:private|api|access|session)[._ -]?key|(?:access|refresh|id|session)[._ -]?token"
+    r"|(?:private|api|access|account|session)[._ -]?key|passphrase"
+    r"|(?:access|refresh|id|session|api|bot|git(?:hub|lab)|hf|npm|oauth|pypi|slack)[._ -]?token"
 )
 """Parts of keys that may name a secret; `KEY` decides."""
 
 KEY = re.compile(
     r"passw(?:or)?d|pwd\b|secret(?!ar)|\bauth(?!or|ent)|authorization|credential"
-    r"|private[._ -]?key|api[._ -]?key|access[._ -]?key"
+    r"|private[._ -]?key|api[._ -]?key|access[._ -]?key|account[._ -]?key|passphrase"
+    r"|(?<![a-z])(?:api|bot|git(?:hub|lab)|hf|npm|oauth|pypi|slack)[._ -]?token\b"
     r"|access[._ -]?token|refresh[._ -]?token|(?<![a-z])id[._ -]?token\b|bearer|\bcookies?\b|set-cookie|csrf|xsrf"
     r"|\bjwt\b|\bssn\b"
     r"|social[._ -]?security|credit[._ -]?card|session[._ -]?(?:key|token|secret)",
@@ -60,6 +62,9 @@ _HEADERS = r"(?i:(?:proxy-)?authorization|(?:x-)?(?:goog-)?api-key|x-auth-token|
 
 _TEXT = r"\"(?:[^\"\\]|\\.)*\"?|\\+\"[^\"]*\"?|'(?:[^'\\]|\\.)*'?|\\+'[^']*'?"
 """A text within a text: in quotes, or in quotes that are escaped."""
+
+_LITERAL = r"\"(?:[^\"\\\n]|\\.)+\"|'(?:[^'\\\n]|\\.)+'|\\+\"[^\"\\\n]+\\+\"|\\+'[^'\\\n]+\\+'"
+"""A text within code that is not empty, in quotes, or in quotes that are escaped."""
 
 # Formats as the vendors publish them.
 SECRETS: tuple[Rule, ...] = (
@@ -87,10 +92,10 @@ SECRETS: tuple[Rule, ...] = (
     ),
     Rule("bearer", r"(?i:\bbearer(?:\s|%20|\+)+[A-Za-z0-9._~+/=-]{8,})"),
     Rule("basic", r"(?i:\bbasic(?:\s|%20|\+)+[A-Za-z0-9+/_-]{8,}={0,2})", check=checks.user_and_password),
-    Rule("url-password", r"(?i:://|%3a%2f%2f)[^/\s:@\"%]{1,256}(?i::|%3a)[^/\s@\"]{1,256}?(?i:@|%40)"),
+    Rule("url-password", r"(?i:://|%3a%2f%2f)[^/\s:@\"%\[]{0,256}(?i::|%3a)[^/\s\"]{1,256}(?i:@|%40)"),
     Rule("sas", r"(?i:[?&]|%3f|%26)sig(?i:=|%3d)[A-Za-z0-9%+/=]{20,}"),
     # What a name says is a secret, in a text: a URL's query, a header, JSON or a Python dict at any depth of escapes.
-    Rule("query", rf"([?&]({NAME})=)[^&\s\"'#\\]+", keep=1, key=2),
+    Rule("query", rf"([?&#]({NAME})=)[^&\s\"'#\\]+", keep=1, key=2),
     Rule(
         "header",
         rf"((?:(?m:^)|\\[nr])[ \t]*({_HEADERS})[ \t]*:[ \t]*)[^\r\n\\\"\[][^\r\n\\\"]*",
@@ -113,6 +118,15 @@ SECRETS: tuple[Rule, ...] = (
         keep=1,
         key=2,
         screen=rf"(?:key|name)(?:\\+[\"']|')(?:\s|\\+[nrt])*:(?:\s|\\+[nrt])*(?:\\+[\"']|'){NAME}(?:\\+[\"']|')",
+    ),
+    # The same in code, in a configuration, in a command: a literal, or what is too odd for a word or a variable.
+    Rule(
+        "assigned",
+        rf"(({NAME})[ \t]*(?::=|[=:])[ \t]*[bfru]{{0,2}})(?:{_LITERAL}|[^\s\"'`,;&<>)}}\]\\$]{{4,}})",
+        check=checks.given,
+        keep=1,
+        key=2,
+        screen=rf"{NAME}(?: |\\+t)*[=:]",
     ),
     Rule("base64", encoded.PATTERN, check=encoded.hides(r"sk-|xox|gh[pousr]_|AKIA|ASIA|AIza|hf_|glpat|BEGIN|eyJ")),
 )

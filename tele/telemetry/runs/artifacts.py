@@ -108,7 +108,7 @@ def record(node: Node, name: str, body: Body, *, role: str, keep: bool) -> str |
         "sha256": hashlib.sha256(body.content).hexdigest(),
     }
     if keep:
-        kept = blobs.put(process.layout.blobs, body.content, durable=process.durability == "fsync")
+        kept = blobs.put(process.layout.blobs, body.content, durable=process.settings.durability == "fsync")
         facts["body"] = {"$blob": kept, "length": len(body.content)}
     facts |= ({"redacted": True} if body.redacted else {}) | ({} if body.searched else {"searched": False})
     record_point("event", ARTIFACT, {}, {}, facts, node=node)

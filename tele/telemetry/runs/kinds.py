@@ -7,6 +7,7 @@ import os
 from enum import StrEnum
 
 from tele.errors import BadInput
+from tele.telemetry.redact import redact
 
 __all__ = ["VARIABLE", "RunType", "checked", "default", "resolve"]
 
@@ -51,5 +52,5 @@ def resolve(asked: object, what: str = "run_type") -> RunType | None:
     except BadInput as error:
         if what not in _warned:
             _warned.add(what)
-            _log.warning("tele takes no notice of %s: %s", what, error)
+            _log.warning("tele takes no notice of %s: %s", what, redact(str(error)))
         return None

@@ -11,6 +11,7 @@ import orjson
 
 from tele.telemetry.fields import fit
 from tele.telemetry.plain import plain
+from tele.telemetry.redact import redact
 from tele.telemetry.runs.claims import sound
 from tele.telemetry.runs.kinds import RunType, resolve
 from tele.telemetry.span import inherited
@@ -68,18 +69,20 @@ class Plan:
         if run_id is not None and id_ is None:
             misfits["user.run_id"] = run_id
             _warn(run_id)
+        size = _whole(asked := facts.get("sample_size"))
+        if asked is not None and size is None:
+            misfits["user.sample_size"] = asked
         told = {f"user.{key}" if key in _OURS else key: value for key, value in more.items()} | misfits
-        size = facts.get("sample_size")
         return cls(
             text(name),
             fitted,
             fit("tags", tags) or [],
-            {key: value for key, value in ({**facts, **told}).items() if value is not None},
+            {key: value for key, value in ({**facts, **told, "sample_size": size}).items() if value is not None},
             kind,
             id_,
             bool(replace),
             bool(snapshot),
-            _whole(size),
+            size,
             bool(stops),
         )
 
@@ -134,7 +137,7 @@ def _warn(run_id: object) -> None:
     if "run_id" not in _warned:
         _warned.add("run_id")
         _log.warning(
-            "tele gives the run an id of its own: %r is none. A run id has up to 128 letters, digits and ._:+-, "
+            "tele gives the run an id of its own: '%s' is none. A run id has up to 128 letters, digits and ._:+-, "
             "a letter or digit first.",
-            run_id,
+            redact(text(run_id)),
         )

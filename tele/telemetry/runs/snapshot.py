@@ -31,6 +31,7 @@ TOTAL_BYTES = 32 * 1024**2
 _MOST_FILES = 2_000
 _MOST_NAMED = 100
 _GIT_SECONDS = 20.0
+_OURS = Path(__file__).resolve().parents[2]
 _LOCKS = (
     "uv.lock",
     "poetry.lock",
@@ -151,11 +152,11 @@ def _own_code() -> dict[Path, str]:
 
     tele's own are left out: the run's environment says its version.
     """
-    library = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
+    library = (*(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")), _OURS)
     found: dict[Path, str] = {}
     for name, module in sorted(sys.modules.copy().items()):
         file = getattr(module, "__file__", None)
-        if name.partition(".")[0] == "tele" or not isinstance(file, str) or not file.endswith((".py", ".pyw")):
+        if not isinstance(file, str) or not file.endswith((".py", ".pyw")):
             continue
         path = Path(file).resolve()
         installed = "site-packages" in path.parts or "dist-packages" in path.parts

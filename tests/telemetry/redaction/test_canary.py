@@ -91,6 +91,18 @@ def test_no_way_of_recording_keeps_one(tele_store, name, tmp_path, caplog):
     assert_none(caplog.text.encode(), "the program's log")
 
 
+def test_no_warning_says_one(tele_store, caplog, monkeypatch):
+    secret = SECRETS["github"]
+    for module in ("plan", "kinds"):  # each warns once in a process
+        monkeypatch.setattr(f"tele.telemetry.runs.{module}._warned", set())
+    for run_id in (f"not sound {secret}", secret, secret):
+        with tele.experiment("e", run_id=run_id, run_type=f"{secret}, not a type"):
+            pass
+    for said in ("an id of its own", "already, and none is written twice", "takes no notice of run_type"):
+        assert said in caplog.text
+    assert_none(caplog.text.encode(), "a warning")
+
+
 @pytest.mark.parametrize("name", SECRETS)
 def test_no_foreign_file_brings_one_in(tele_store, name, tmp_path):
     secret = SECRETS[name]

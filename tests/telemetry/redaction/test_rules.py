@@ -59,6 +59,19 @@ class TestEncodedForms:
             "POST / HTTP/1.1\r\nX-Api-Key: hunter2\r\n\r\n",
             "POST / HTTP/1.1\nAuthorization: hunter2\n",
             json.dumps("Proxy-Authorization: hunter2\nHost: x")[1:-1],
+            "https://h.example/cb#access_token=hunter2&state=1",
+            "redis://:hunter2@h:6379/0",
+            "postgres://u:p@hunter2@h/db",
+            "+DB_PASSWORD=hunter2\n DEBUG=1",
+            "+PASSWORD = 'hunter2'  # of the test machine",
+            'connect(host="h", password="hunter2", api_key=f"{x}-1")',
+            "db:\n  user: u\n  password: hunter2-of-the-test\n",
+            "Server=h;Database=d;Uid=u;Pwd=hunter2-of-the-test;",
+            "host=h user=u password=hunter2-of-the-test dbname=d",
+            "run --port 80 --password=hunter2-of-the-test -v",
+            "curl -H 'x-api-key: hunter2-of-the-test' https://h",
+            json.dumps('x = {}\nself.secret = "hunter2"')[1:-1],
+            '<db user="u" password="hunter2"/>',
         ],
     )
     def test_what_a_name_says_is_a_secret_goes_out_of_a_text(self, text):
@@ -79,6 +92,14 @@ class TestEncodedForms:
             "basic auth is a scheme",
             "Authorization is required",
             "x: 1\nauthor: Ann\n",
+            "password = get_password_2(user, 'db')",
+            "self.password = password_of_user",
+            "password: str | None = None",
+            "auth = Auth(scheme)",
+            "if token == secret: pass",
+            'password = ""',
+            "eos_token = '</s>', max_tokens=4096, tokenizer: bpe-50257",
+            "http://localhost:8080/a",
             "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJ",
         ],
     )
@@ -100,6 +121,32 @@ class TestEncodedForms:
     def test_user_and_password_in_a_basic_header_go(self):
         header = "Bas" + "ic " + base64.b64encode(b"ann:hunter2").decode()
         assert redact(f"sent {header}.") == f"sent [REDACTED:basic:{len(header)}]."
+
+
+class TestPairs:
+    def test_a_list_of_names_and_values_is_read_as_the_mapping_that_it_is(self, tele_store):
+        headers = [
+            ("Authorization", "hunter2"),
+            ("Accept", "text/html"),
+            ("Cookie", "sid=hunter2"),
+            ("x-api-key", None),
+        ]
+        with tele.span("request", input={"headers": headers}, note=[["api_key", "hunter2"]]):
+            pass
+        [(sent, attributes)] = tele_store.rows("SELECT input, attributes FROM events")
+        assert json.loads(sent)["headers"] == [
+            ["Authorization", "[REDACTED:key:7]"],
+            ["Accept", "text/html"],
+            ["Cookie", "[REDACTED:key:11]"],
+            ["x-api-key", None],
+        ]
+        assert json.loads(attributes) == {"note": [["api_key", "[REDACTED:key:7]"]]}
+
+    @pytest.mark.parametrize(
+        "value", [["cookie", "milk"], [["cookie", "milk", "tea"]], [["cookie"], ["milk", "tea"]], []]
+    )
+    def test_other_lists_stay(self, value):
+        assert redact(value) == value
 
 
 class TestPieces:

@@ -283,6 +283,14 @@ class TestSamples:
         assert tele_store.rows("SELECT count(*) FROM spans") == [(3,)]
         assert tele_store.rows("SELECT reason FROM runs") == [(None,)]
 
+    @pytest.mark.parametrize("size", [0, -1, 2.5, "many"])
+    def test_a_size_that_is_none_is_an_attribute_and_stops_nothing(self, tele_store, size):
+        with tele.experiment("e", sample_size=size, stop_at_sample_size=True) as run:
+            assert list(run.samples(range(5))) == list(range(5))
+        [(said,)] = tele_store.rows("SELECT attributes FROM events WHERE name = 'tele.experiment.started'")
+        assert json.loads(said)["user.sample_size"] == size
+        assert tele_store.rows("SELECT sample_size FROM runs") == [(None,)]
+
     def test_without_a_size_all_items_are_samples(self, tele_store):
         with tele.experiment("e") as exp:
             assert list(exp.samples(range(5))) == list(range(5))

@@ -95,9 +95,17 @@ class TestCode:
         assert found["generated.py"] == "made = 1\n"
         assert "train.py" not in found
 
+    def test_code_of_teles_own_is_left_out_under_whatever_name(self, tele_store, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setitem(sys.modules, "scryptorum", __import__("tele.scryptorum").scryptorum)
+        with milestone():
+            pass
+        assert not [name for name in kept(tele_store, "code") if name.startswith("scryptorum")]
+
     def test_secrets_of_code_never_reach_the_store(self, tele_store, repository):
-        (repository / "train.py").write_text(f"key = '{KEY}'\n")
-        (repository / "new.py").write_text(f"key = '{KEY}'\n")
+        (repository / "train.py").write_text(f"key = '{KEY}'\nDB_PASSWORD = '{PASSWORD}'\n")
+        (repository / "new.py").write_text(f"key = '{KEY}'\nconnect(password='{PASSWORD}')\n")
+        (repository / "new.yaml").write_text(f"db:\n  password: {PASSWORD}\n")
         (repository / ".env").write_text(f"DB_PASSWORD={PASSWORD}\n")
         (repository / "server.pem").write_text(PASSWORD)
         with milestone(config={"api_key": PASSWORD, "rate": 1}):
@@ -227,14 +235,18 @@ class TestClosed:
         thread.join()
         assert tele_store.rows("SELECT count(*) FROM events WHERE name = 'late'") == [(0,)]
 
-    def test_another_process_that_writes_late_is_shown(self, tele_store):
-        with milestone(snapshot=False):
-            carrier = tele.propagate()
+    def test_another_process_that_joined_before_its_end_and_writes_late_is_shown(self, tele_store):
         script = (
             "import json, sys, tele; tele.configure(store=sys.argv[1], seal='manual')\n"
-            "with tele.attach(json.loads(sys.argv[2])): tele.event('late')"
+            "with tele.attach(json.loads(sys.argv[2])):\n"
+            "    tele.event('in time'); print('joined', flush=True); input(); tele.event('late')"
         )
-        subprocess.run([sys.executable, "-c", script, str(tele_store.path), json.dumps(carrier)], check=True)
+        with milestone(snapshot=False):
+            command = [sys.executable, "-c", script, str(tele_store.path), json.dumps(tele.propagate())]
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            assert child.stdout.readline() == "joined\n"
+        child.communicate("\n")
+        assert child.returncode == 0
         assert tele_store.rows("SELECT status, written_late FROM runs") == [("stopped", True)]
 
     def test_other_runs_and_a_trial_go_on(self, tele_store):
