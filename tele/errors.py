@@ -9,6 +9,7 @@ TeleError                   anything tele refuses; the command line prints it as
 ├── StoreBusy               another process holds the store's lease
 ├── UnknownExperiment       no experiment of that name
 ├── UnknownTarget           no run, trace, span or event of that id
+│   └── UnknownChain        no chain of that id
 ├── BadQuery                the SQL does not run, or would write
 ├── NotSent                 an OTLP endpoint did not take what was sent
 ├── WrongState              a run is not in the state that is asked of it
@@ -33,6 +34,7 @@ __all__ = [
     "StoreBusy",
     "StoreNotWritable",
     "TeleError",
+    "UnknownChain",
     "UnknownExperiment",
     "UnknownTarget",
     "WrongState",
@@ -117,6 +119,15 @@ class UnknownTarget(TeleError):
         super().__init__(
             f"Nothing in this store is called {target!r}.{_nearest(near)} List with `tele experiments` and `tele runs`."
         )
+
+
+class UnknownChain(UnknownTarget):
+    """No chain goes by `target`."""
+
+    def __init__(self, target: str, near: Sequence[str] = ()) -> None:
+        self.target, self.near = target, tuple(near)
+        said = f"No chain {target!r} in this store.{_nearest(near)} List them with `tele chain list`."
+        TeleError.__init__(self, said)
 
 
 class BadQuery(TeleError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,10 +77,11 @@ def _csv(result: Analysis) -> str:
     import orjson
 
     from tele.analysis.frames import rows
+    from tele.exporters.csv_lines import csv_writer
 
     lines = rows(result.to_dict(), None)
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv_writer(out)
     if lines:
         writer.writerow(lines[0])
     for line in lines:

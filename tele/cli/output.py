@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import os
 import re
@@ -172,7 +171,9 @@ def _fit(text: str, width: int, right: bool) -> str:
 
 
 def _write_csv(relation: duckdb.DuckDBPyRelation, out: TextIO) -> None:
-    writer = csv.writer(out, lineterminator="\n")
+    from tele.exporters.csv_lines import csv_writer
+
+    writer = csv_writer(out)
     writer.writerow(relation.columns)
     for batch in _batches(relation):
         writer.writerows([_csv_value(value) for value in row.values()] for row in batch)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 
 import orjson
 
+from tele.exporters.csv_lines import csv_writer
 from tele.telemetry.plain import plain
 from tele.trace.chain import Chain
 
@@ -27,7 +27,7 @@ def write(chain: Chain, *, for_spreadsheets: bool = False) -> str:
     With `for_spreadsheets` a text that Excel or its like would take for a formula begins with an apostrophe.
     """
     out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
+    rows = csv_writer(out)
     rows.writerow(COLUMNS)
     for event in chain.events:
         values = {

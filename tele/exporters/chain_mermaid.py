@@ -91,7 +91,8 @@ def _alternatives(chain: Chain, most: int) -> list[str]:
     lines = []
     for n, event in enumerate(chain.events):
         for m, each in enumerate(event.alternatives):
-            lines += [f'  n{n}a{m}(["{_escaped(_cut(each, most))}"])', f"  n{n} -.- n{n}a{m}"]
+            if said := _escaped(_cut(each, most)):  # Mermaid refuses an empty label
+                lines += [f'  n{n}a{m}(["{said}"])', f"  n{n} -.- n{n}a{m}"]
     return lines
 
 

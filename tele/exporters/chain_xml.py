@@ -33,7 +33,7 @@ def write(chain: Chain) -> str:
     """Return the chain as an XML document.
 
     `read` gives it back as it was. `parse_chain` gives its events, as it reads what a model wrote: texts without the
-    space around them, lists without bullets, and what XML cannot hold as its JSON.
+    space around them, lists without bullets, and without what says that there is nothing, such as `None`.
     """
     about = {
         "id": chain.id,
@@ -95,6 +95,8 @@ def _as_json(text: str) -> str:
 
 def _escaped(text: str, *, quoted: bool = False) -> str:
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
+    # `parse_chain` takes fences in a text for code, which may reach over the events that follow
+    text = text.replace("```", "&#96;" * 3).replace("~~~", "&#126;" * 3)
     if quoted:
         text = text.replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
     return text
@@ -134,7 +136,7 @@ def read(text: str) -> Chain:
             name=root.said["name"],
             events=tuple(_read_event(node) for node in root.children if node.name == "event"),
             version=int(root.said.get("version", "1")),
-            metadata=orjson.loads(root.said.get("metadata", "{}")),
+            metadata=_object(root.said.get("metadata", "{}")),
             warnings=tuple(_read_warning(node) for node in root.children if node.name == "warning"),
             created_at=_time(root.said.get("created_at")),
             description=root.said.get("description"),
@@ -152,7 +154,7 @@ def _read_event(node: _Node) -> ReasoningEvent:
     about: dict[str, Any] = {name: node.said.get(name) for name in _ATTRIBUTES[2:]}
     about["created_at"] = _time(about["created_at"])
     texts["confidence"] = float(texts["confidence"]) if "confidence" in texts else None
-    texts["metadata"] = orjson.loads(texts.get("metadata", "{}"))
+    texts["metadata"] = _object(texts.get("metadata", "{}"))
     lists = {name: tuple(each.value for each in said[name].children) for name in _LISTS if name in said}
     return ReasoningEvent(
         **{"decision": "", "reasoning": ""} | texts | about | lists, type=node.said["type"], id=node.said["id"]
@@ -196,9 +198,19 @@ def _tree(text: str) -> _Node:
 def _of_json(text: str) -> str:
     import json
 
-    found = json.loads(text)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
     if not isinstance(found, str):
         raise BadInput(f"A text was expected where the XML of the chain holds {text[:40]!r}.")
+    return found
+
+
+def _object(text: str) -> dict[str, Any]:
+    found = orjson.loads(text)
+    if not isinstance(found, dict):
+        raise BadInput(f"The metadata in the XML of a chain is a JSON object, not {text[:40]!r}.")
     return found
 
 

@@ -86,19 +86,26 @@ def chain_versions_sql() -> str:
 
 
 def chains_sql() -> str:
-    """Return what the view `chains` is."""
+    """Return what the view `chains` is: a row for each time that a chain was told, also twice in one span."""
     return f"""WITH said AS (
-    SELECT min(time) AS time, min(start_ns) AS start_ns, {_CHAIN}, min(chain_name) AS chain_name,
-        chain_version AS version, chain_hash AS hash, count(*) AS n_events, avg(confidence) AS mean_confidence
-    FROM reasoning
-    WHERE chain_id IS NOT NULL
-    GROUP BY {_CHAIN}, chain_version, chain_hash
+    SELECT min(event_id) AS event_id, min(time) AS time, min(start_ns) AS start_ns, {_CHAIN}, telling,
+        min(chain_name) AS chain_name, chain_version AS version, chain_hash AS hash,
+        count(*) AS n_events, avg(confidence) AS mean_confidence
+    FROM (
+        SELECT *, CASE WHEN position IS NULL THEN 1 ELSE row_number() OVER (
+            PARTITION BY {_CHAIN}, chain_version, chain_hash, position ORDER BY start_ns, event_id) END AS telling
+        FROM reasoning
+        WHERE chain_id IS NOT NULL
+    )
+    GROUP BY {_CHAIN}, chain_version, chain_hash, telling
 ), told AS (
-    SELECT DISTINCT ON ({_CHAIN}, version, hash) * FROM chain_versions ORDER BY start_ns
+    SELECT *, row_number() OVER (PARTITION BY {_CHAIN}, version, hash ORDER BY start_ns, event_id) AS telling
+    FROM chain_versions
 ), archived AS (
     {ARCHIVED}
 )
-SELECT coalesce(said.time, told.time) AS time, coalesce(said.start_ns, told.start_ns) AS start_ns,
+SELECT coalesce(said.event_id, told.event_id) AS event_id,
+    coalesce(said.time, told.time) AS time, coalesce(said.start_ns, told.start_ns) AS start_ns,
     {", ".join(f"coalesce(said.{name}, told.{name}) AS {name}" for name in _CHAIN.split(", "))},
     coalesce(said.chain_name, told.chain_name) AS name,
     coalesce(said.version, told.version) AS version,
@@ -113,4 +120,5 @@ FULL JOIN (
 ) AS told ON told.chain_id = said.chain_id AND told.hash = said.hash AND told.version = said.version
     AND told.experiment_id IS NOT DISTINCT FROM said.experiment_id
     AND told.run_id IS NOT DISTINCT FROM said.run_id AND told.span_id IS NOT DISTINCT FROM said.span_id
+    AND told.telling = said.telling
 LEFT JOIN archived ON archived.chain_id = coalesce(said.chain_id, told.chain_id)"""

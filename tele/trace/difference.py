@@ -73,6 +73,11 @@ class Difference:
         return sum(stated) / len(stated) if stated else None
 
     @property
+    def same(self) -> bool:
+        """Whether nothing came, went or changed."""
+        return not (self.added or self.removed or self.modified)
+
+    @property
     def moved(self) -> tuple[Change, ...]:
         """Events of both that stand in another order than the others of both do."""
         both = sorted((*self.modified, *self.unchanged), key=lambda change: change.before_position)

@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import isnan
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
@@ -152,7 +153,8 @@ def _leaf(field: str, how: str, value: Any) -> Filter:
 
 
 def _fit(field: str, kind: str, value: Any) -> Any:
-    if kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
+    # NaN: in Python nothing is below it, in a database everything
+    if kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float)) or isnan(value)):
         raise BadInput(f"{field!r} is compared with a number, not with {value!r}.")
     if kind == "time":
         return _time(field, value)

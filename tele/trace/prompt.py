@@ -23,7 +23,7 @@ MEANINGS = {
 _FORM = """\
 <event type="{type}" id="1">
 <decision>what you decide, in one sentence</decision>
-<alternatives><alternative>what else was possible</alternative></alternatives>
+<alternatives><alternative>what else was possible; leave out if nothing was</alternative></alternatives>
 <reasoning>why, in one to three sentences</reasoning>
 <confidence>a number from 0 to 1</confidence>
 <code_section>where in the code or answer it shows; leave out if nowhere</code_section>
@@ -83,6 +83,8 @@ def causal_prompt(
         raise BadInput("The prompt needs a task: the spec is empty.")
     if not types:
         raise BadInput(f"Name at least one type of event, such as {TYPES[0]}.")
+    if odd := [name for name in types if not name.strip() or any(char in "<>&\"'" for char in name)]:
+        raise BadInput(f"{odd[0]!r} is no type of event: a model could not write it as an attribute.")
     shown = _examples(types, examples)
     parts = [
         spec.strip(),

@@ -12,7 +12,19 @@ from tele.store.reasoning import ARCHIVED, reasoning_sql
 from tele.trace.chain import ReasoningEvent
 from tele.trace.filters import COLUMNS, Filter, Sql, parse_filter
 
-__all__ = ["FIELDS", "TEXTS", "Asked", "Hit", "Reader", "aggregate_chains", "condition", "search"]
+__all__ = [
+    "EVENT_COLUMNS",
+    "FIELDS",
+    "TEXTS",
+    "Asked",
+    "Hit",
+    "Reader",
+    "aggregate_chains",
+    "condition",
+    "event_of",
+    "most_rows",
+    "search",
+]
 
 FIELDS = ("decision", "reasoning")
 """Where words are looked for when nobody says."""
@@ -21,6 +33,8 @@ _WORD = re.compile(r'"([^"]+)"|(\S+)')
 _FUNCTIONS = {"mean": "avg", "median": "median", "min": "min", "max": "max", "sum": "sum", "count": "count"}
 _EVENT = ("type", "decision", "reasoning", "id", "alternatives", "confidence", "code_section", "spec_reference")
 _MORE = ("parent", "depends_on", "stage", "of_experiment")
+EVENT_COLUMNS = (*_EVENT, *_MORE)
+"""Columns of `reasoning` that `event_of` reads, in their order."""
 _WHERE = ("chain_id", "chain_name", "position", "experiment", "run_id", "condition", "item_id", "trace_id", "span_id")
 
 
@@ -69,13 +83,20 @@ def search(
     """
     asked = condition(text, regex=regex, fields=fields, where=where, archived=archived, **equal)
     columns = ", ".join((*_EVENT, *_MORE, *_WHERE))
-    most = "" if limit is None else f" LIMIT {int(limit)}"
+    most = most_rows(limit)
     rows = reader.rows(
         f"""SELECT {columns} FROM ({reasoning_sql(asked.raw.text)})
             WHERE {asked.text} ORDER BY start_ns, chain_id, position{most}""",
         (*asked.raw.params, *asked.params),
     )
     return [_hit(row) for row in rows]
+
+
+def most_rows(limit: int | None) -> str:
+    """Return SQL that takes at most so many rows; raises BadInput for a number below 0."""
+    if limit is not None and limit < 0:
+        raise BadInput(f"limit is at least 0, not {limit}.")
+    return "" if limit is None else f" LIMIT {int(limit)}"
 
 
 def aggregate_chains(
@@ -211,9 +232,10 @@ def _keywords(equal: Mapping[str, Any]) -> Iterable[Filter]:
             yield parse_filter({field: {how: value} if how else value})
 
 
-def _hit(row: Sequence[Any]) -> Hit:
-    said = dict(zip((*_EVENT, *_MORE, *_WHERE), row, strict=True))
-    event = ReasoningEvent(
+def event_of(row: Sequence[Any]) -> ReasoningEvent:
+    """Return the event that the values of EVENT_COLUMNS say."""
+    said = dict(zip(EVENT_COLUMNS, row, strict=True))
+    return ReasoningEvent(
         type=said["type"] or "",
         decision=said["decision"] or "",
         reasoning=said["reasoning"] or "",
@@ -227,4 +249,7 @@ def _hit(row: Sequence[Any]) -> Hit:
         stage=said["stage"],
         experiment=said["of_experiment"],
     )
-    return Hit(event, *(said[name] for name in _WHERE))
+
+
+def _hit(row: Sequence[Any]) -> Hit:
+    return Hit(event_of(row[: len(EVENT_COLUMNS)]), *row[len(EVENT_COLUMNS) :])

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import orjson
 
-from tele.errors import BadInput, UnknownTarget
+from tele.errors import BadInput, UnknownChain
 from tele.telemetry.points import record_point
 from tele.trace.chain import CHAIN_NAME, EVENT_NAME, SAID, SAVED_NAME, Chain, ParseWarning, ReasoningEvent, content_hash
 from tele.trace.record import record_chain, written
+from tele.trace.search import most_rows
 
 __all__ = ["Store", "Stored", "archive", "list_chains", "load", "restore", "save", "versions"]
 
@@ -89,11 +90,11 @@ def load(store: Store, chain_id: str, *, version: int | None = None, hash: str |
     """Return a chain: its latest version, else the one asked for; `hash` (or its beginning) names one exactly.
 
     What the log has under one id and version more than once is taken from its latest recording. Whether it is what
-    was recorded, `versions` tells. Raises UnknownTarget, or BadInput where it has no such version.
+    was recorded, `versions` tells. Raises UnknownChain, or BadInput where it has no such version.
     """
     known = _recordings(store, chain_id)
     if not known:
-        raise UnknownTarget(chain_id, _nearest(store, chain_id))
+        raise UnknownChain(chain_id, _nearest(store, chain_id))
     told = [each for each in known if version in (None, each[0]) and (hash is None or str(each[1]).startswith(hash))]
     if not told:
         there = ", ".join(f"{number} ({str(digest or 'no hash')[:8]})" for number, digest, *_ in known)
@@ -106,7 +107,7 @@ def load(store: Store, chain_id: str, *, version: int | None = None, hash: str |
 def versions(store: Store, chain_id: str) -> list[tuple[int, str | None, str | None, bool | None]]:
     """Return version, hash, hash of the parent, and whether it is what was recorded, of each recording, oldest first.
 
-    None stands where a recording bears no hash: it was made by something else than tele. Raises UnknownTarget.
+    None stands where a recording bears no hash: it was made by something else than tele. Raises UnknownChain.
     """
     found = []
     for number, digest, place, about in sorted(_recordings(store, chain_id), key=lambda each: each[2][:2]):
@@ -114,7 +115,7 @@ def versions(store: Store, chain_id: str) -> list[tuple[int, str | None, str | N
         same = None if digest is None else content_hash(map(_said, said)) == digest
         found.append((number, digest, about.get("parent_hash"), same))
     if not found:
-        raise UnknownTarget(chain_id, _nearest(store, chain_id))
+        raise UnknownChain(chain_id, _nearest(store, chain_id))
     return found
 
 
@@ -148,9 +149,8 @@ def list_chains(
         if value is not None:
             where.append((f"{key} = ?", value))
     asked = " AND ".join(text for text, _ in where) or "TRUE"
-    most = "" if limit is None else f" LIMIT {int(limit)}"
     rows = store.rows(
-        f"SELECT {', '.join(_ROW)} FROM chains WHERE {asked} ORDER BY start_ns DESC, chain_id{most}",
+        f"SELECT {', '.join(_ROW)} FROM chains WHERE {asked} ORDER BY start_ns DESC, chain_id{most_rows(limit)}",
         [value for _, value in where],
     )
     return [Stored(*row) for row in rows]

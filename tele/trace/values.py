@@ -7,21 +7,30 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["ITEM", "Confidence", "bare", "confidence", "items"]
+__all__ = ["AS_JSON", "ITEM", "Confidence", "bare", "confidence", "items", "json_text", "says_nothing"]
 
 _NUMBER = re.compile(
-    r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(%|(?:/|out\s+of)\s*(\d+(?:\.\d+)?))?", re.IGNORECASE
+    r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(%|per\s?cent|(?:/|out\s+of)\s*(\d+(?:\.\d+)?))?",
+    re.IGNORECASE,
 )
 _SIGNS = str.maketrans("\u066a\uff05\u066b\uff0e\uff0c\u2212\uff0d\uff0f", "%%...--/")
 _COMMA = re.compile(r"(\d),(?=\d)")
 _BULLET = re.compile(r"(?:[-*•·–]|\d{1,3}[.)])\s+")
 _MARKS = "-*•·–0123456789"
 ITEM = re.compile(r"</?(?:alternative|item|li|option)(?=[\s/>])[^<>]*+>", re.IGNORECASE)
+AS_JSON = re.compile(r"""\sjson=["']true["']""")
 _LIST = re.compile(r"</?(?:ul|ol|list)\s*>", re.IGNORECASE)
 _COMMAS = re.compile(r"[,;，；、،؛]")
 _BRACKET = re.compile(r"[(\[{（［｛「『【《]")
 _STOPS = re.compile(r"[,;，；、،؛()\[\]{}（）［］｛｝「」『』【】《》]")
 _OPEN, _CLOSE = "([{（［｛「『【《", ")]}）］｝」』】》"
+_NOTHING = re.compile(
+    r"[-–—]+|[(\[]?(?:n/a|n\.a\.?|not applicable|(?:none|no (?:other )?(?:alternatives?|options?))"
+    r"(?: (?:were |was )?(?:applicable|considered|identified|needed|required|given|stated|found))?)\.?[)\]]?\.?",
+    re.IGNORECASE,
+)
+_LONGEST_NOTHING, _BEGINS_NOTHING = 40, frozenset("-–—([nN")
+_ALL = 100
 _ALL = 100
 
 
@@ -40,14 +49,16 @@ def confidence(text: str | None) -> Confidence:
     if match is None:
         return Confidence(None, f"{text[:40]!r} is no number")
     number, of = float(match.group(1)), match.group(3)
-    if of is not None and float(of) > 0:
-        value, doubt = number / float(of), ""
-    elif match.group(2) == "%" or 2 <= number <= _ALL:  # noqa: PLR2004 (between 1 and 2 nobody means per cent)
+    if of is not None:
+        value, doubt = (number / float(of) if float(of) else -1.0), ""
+    elif match.group(2) or 2 <= number <= _ALL:  # noqa: PLR2004 (between 1 and 2 nobody means per cent)
         value, doubt = number / _ALL, f"{text[:40]!r} read as per cent"
     else:
         value, doubt = number, ""
     if not 0 <= value <= 1:
         return Confidence(None, f"{text[:40]!r} is not between 0 and 1")
+    if not doubt and text[match.end() :].strip(" .\t\n"):
+        doubt = f"{text[:40]!r} read as {value:g}, without what stands behind it"
     return Confidence(value, doubt)
 
 
@@ -64,11 +75,34 @@ def items(text: str | None, read: Callable[[str], str] = str.strip, *, tags: boo
     """
     if text is None:
         return ()
-    if tags and "<" in text and ITEM.search(text):
-        parts = [read(part) for part in ITEM.split(_LIST.sub("", text))]
-    else:
-        parts = _entries(read(text))
+    tagged = tags and "<" in text and ITEM.search(text) is not None
+    parts = _tagged(_LIST.sub("", text), read) if tagged else _entries(read(text))
     return tuple(item for part in parts if (item := bare(part)))
+
+
+def _tagged(text: str, read: Callable[[str], str]) -> list[str]:
+    """Return what stands between the tags of items, and before and behind them."""
+    parts, at, tag = [], 0, ""
+    for match in ITEM.finditer(text):
+        parts.append(json_text(read(text[at : match.start()]), tag))
+        at, tag = match.end(), match[0]
+    return [*parts, json_text(read(text[at:]), tag)]
+
+
+def json_text(text: str, inside: str) -> str:
+    """Return the text that JSON stands for where the opening tag has `json="true"`, as in our XML; else as it is."""
+    if "json" not in inside or not AS_JSON.search(inside):
+        return text
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, str) else text
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a text is what people write for nothing: `None`, `N/A`, `none considered`, a dash."""
+    return text[:1] in _BEGINS_NOTHING and len(text) <= _LONGEST_NOTHING and _NOTHING.fullmatch(text) is not None
 
 
 def _entries(text: str) -> list[str]:

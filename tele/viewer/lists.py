@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from tele.viewer.target import Reader, Target
 
@@ -11,38 +13,56 @@ __all__ = ["LOW_CONFIDENCE", "chains", "ensembles"]
 LOW_CONFIDENCE = 0.7
 """A reasoning event below this confidence is marked."""
 
+_PLACE = ("experiment", "run_id", "trace_id", "span_id", "condition", "replicate", "item_id")
+_CHAIN = ("chain_id", "name", "version", "hash", "start_ns", *_PLACE)
 _STEP = (
-    *("chain_id", "position", "type", "decision", "alternatives", "reasoning", "confidence", "code_section"),
-    *("spec_reference", "parent", "depends_on", "stage", "trace_id", "span_id", "condition", "item_id"),
+    *("position", "type", "decision", "alternatives", "reasoning", "confidence", "code_section"),
+    *("spec_reference", "parent", "depends_on", "stage"),
 )
 _VOTE = ("ensemble_id", "member", "answer", "weight", "confidence", "trace_id", "span_id", "condition", "item_id")
 _RESULT = ("ensemble_id", "strategy", "winner", "agreement", "entropy")
 
 
 def chains(reader: Reader, target: Target) -> list[dict[str, object]]:
-    """Return the chains of a target in the order of their first event: id, name, version, and their steps."""
+    """Return the chains of a target in the order of their first event: id, name, version, place, and their steps.
+
+    They are as many as the view `chains` has: a text that was told in two places, or twice in one, is two chains.
+    `key` is the id; `id~2` and so on where a chain of that id stands before.
+    """
     where, params = ("chain_id = ?", (target.name,)) if target.kind == "chain" else (target.where, target.params)
-    steps = reader.rows(f"SELECT {', '.join(_STEP)} FROM reasoning WHERE {where} ORDER BY start_ns, position", params)
-    about = {
-        row[0]: row[1:] for row in reader.rows(f"SELECT chain_id, name, version FROM chains WHERE {where}", params)
-    }
-    found: dict[object, list[dict[str, object]]] = {}
-    for step in _dicts(_STEP, steps):
-        found.setdefault(step["chain_id"], []).append(step)
-    return [_chain(chain_id, about.get(chain_id, (None, None)), steps) for chain_id, steps in found.items()]
+    said = "chain_id, chain_name AS name, chain_version AS version, chain_hash AS hash"
+    rows = reader.rows(
+        f"SELECT {said}, {', '.join((*_CHAIN[4:], *_STEP))} FROM reasoning WHERE {where} ORDER BY start_ns, event_id",
+        params,
+    )
+    silent = reader.rows(f"SELECT {', '.join(_CHAIN)} FROM chains WHERE n_events = 0 AND {where}", params)
+    found = [*_told(_dicts((*_CHAIN, *_STEP), rows)), *({**row, "steps": []} for row in _dicts(_CHAIN, silent))]
+    found.sort(key=lambda chain: (chain["start_ns"] is None, chain["start_ns"]))
+    before: Counter[str] = Counter()
+    for chain in found:
+        chain["key"] = _key("" if chain["chain_id"] is None else str(chain["chain_id"]), before)
+    kept = ("key", "name", "version", "trace_id", "span_id", "condition", "replicate", "item_id", "steps")
+    return [{"id": chain["chain_id"], **{key: chain[key] for key in kept}} for chain in found]
 
 
-def _chain(chain_id: object, about: tuple[object, ...], steps: list[dict[str, object]]) -> dict[str, object]:
-    shared = {key: steps[0][key] for key in ("trace_id", "span_id", "condition", "item_id")}
-    keep = [key for key in _STEP if key not in shared and key != "chain_id"]
-    steps.sort(key=lambda step: (step["position"] is None, step["position"]))
-    return {
-        "id": chain_id,
-        "name": about[0],
-        "version": about[1],
-        **shared,
-        "steps": [{key: step[key] for key in keep if step[key] is not None} for step in steps],
-    }
+def _told(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    """Return the chains that rows of events make; where a position comes again, the chain was told again."""
+    found: dict[object, dict[str, object]] = {}
+    tellings: Counter[object] = Counter()
+    for row in rows:
+        place = tuple(row[key] for key in ("chain_id", "version", "hash", *_PLACE))
+        tellings[place, row["position"]] += row["position"] is not None
+        chain = found.setdefault((place, tellings[place, row["position"]] or 1), row | {"steps": []})
+        _listed(chain["steps"]).append({key: row[key] for key in _STEP if row[key] is not None})
+    for chain in found.values():
+        _listed(chain["steps"]).sort(key=lambda step: (step.get("position") is None, step.get("position")))
+    return list(found.values())
+
+
+def _key(name: str, before: Counter[str]) -> str:
+    """Return a name that no chain has had, and count it in `before`."""
+    before[name] += 1
+    return name if before[name] == 1 else _key(f"{name}~{before[name]}", before)
 
 
 def ensembles(reader: Reader, target: Target) -> list[dict[str, object]]:
@@ -60,13 +80,12 @@ def ensembles(reader: Reader, target: Target) -> list[dict[str, object]]:
         shared = {key: vote[key] for key in ("ensemble_id", "trace_id", "span_id", "condition", "item_id")}
         entry = found.setdefault(vote["ensemble_id"], shared | results.get(vote["ensemble_id"], {}) | {"votes": []})
         ballot = {key: vote[key] for key in ("member", "answer", "weight", "confidence") if vote[key] is not None}
-        entry["votes"] = [*_votes(entry), ballot]
+        _listed(entry["votes"]).append(ballot)
     return list(found.values())
 
 
-def _votes(entry: dict[str, object]) -> list[object]:
-    votes = entry["votes"]
-    return votes if isinstance(votes, list) else []
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _dicts(keys: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> list[dict[str, object]]:

@@ -65,10 +65,10 @@ def _run(reader: Reader, name: str) -> Target | None:
 
 
 def _chain(reader: Reader, name: str) -> Target | None:
-    found = reader.rows("SELECT experiment FROM reasoning WHERE chain_id = ? LIMIT 1", [name])
+    found = reader.rows("SELECT experiment FROM chains WHERE chain_id = ? LIMIT 1", [name])
     if not found:
         return None
-    where = "trace_id IN (SELECT trace_id FROM reasoning WHERE chain_id = ?)"
+    where = "trace_id IN (SELECT trace_id FROM chains WHERE chain_id = ?)"
     return Target("chain", name, found[0][0], where, (name,))
 
 
@@ -90,6 +90,6 @@ def _trace(reader: Reader, name: str) -> Target | None:
 
 def _nearest(reader: Reader, name: str) -> list[str]:
     known = reader.rows(
-        "SELECT experiment FROM experiments UNION SELECT run_id FROM runs UNION SELECT chain_id FROM reasoning"
+        "SELECT experiment FROM experiments UNION SELECT run_id FROM runs UNION SELECT chain_id FROM chains"
     )
     return difflib.get_close_matches(name, sorted(str(row[0]) for row in known if row[0] is not None), n=3)

@@ -223,6 +223,24 @@ def test_a_chain_is_a_timeline_with_its_weak_step_marked(opened, reader):
     assert shown.page.locator("circle.point").count() == 6
 
 
+def test_a_chain_that_was_told_twice_is_a_list_of_two_and_each_opens(opened, memory):
+    def told(span, trace, replicate, decision):
+        said = {"chain_id": "same", "name": "n", "position": 0, "type": "pattern_applied", "decision": decision}
+        where = {"trace": trace * 32, "replicate": replicate}
+        return [
+            memory.span("chat m", span, **where),
+            memory.event("causal_trace.event.created", span, at=replicate, attributes=said, **where),
+        ]
+
+    shown = opened(memory.Memory(told("01", "a", 1, "first") + told("02", "b", 2, "second")), "same")
+
+    assert shown.texts(".spacer .row .chip") == ["replicate 1", "replicate 2"]
+    shown.page.locator(".spacer .row").nth(1).click()
+    shown.wait("document.querySelector('.timeline')")
+    assert shown.texts(".step h3") == ["second"]
+    assert shown.said == []
+
+
 def test_ensembles_show_who_voted_for_what_and_open_their_trace(opened, reader):
     shown = opened(reader, hash_="#tab=ensembles")
 

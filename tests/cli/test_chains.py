@@ -159,6 +159,51 @@ def test_diff_takes_versions_and_files_and_its_exit_code_says_whether_they_diffe
     assert (told["summary"], [each["id"] for each in told["removed"]]) == ("0 added, 1 removed, 0 modified", ["3"])
 
 
+def test_diff_of_two_conditions_goes_item_by_item(tele_store, run, monkeypatch):
+    monkeypatch.setenv("TELE_STORE", str(tele_store.path))
+    for condition, sure in (("a", "0.9"), ("b", "0.4")):
+        with tele.experiment("e", condition=condition):
+            for item in ("x", "y"):
+                with tele.span("chat m", item_id=item):
+                    tele.record_chain(tele.parse_chain(TEXT.replace("0.9", sure) if item == "x" else TEXT, "said"))
+    tele.flush()
+
+    lines = run("diff", "a", "b", rc=1).stdout.splitlines()
+    assert lines[0] == "a → b: 2 chains of the same items, 1 differ"
+    assert lines[2].startswith("  x: 0 added, 0 removed, 1 modified; similarity 0.9")
+    assert "    confidence: 0.9 → 0.4" in run("diff", "a", "b", "--item", "x", rc=1).stdout
+    assert "0 differ" in run("diff", "a", "b", "--item", "y").stdout
+    told = json.loads(run("diff", "a", "b", "--format", "json", rc=1).stdout)
+    assert (told["pairs"], [each["item_id"] for each in told["items"]]) == (2, ["x"])
+    assert "<h3>x</h3>" in run("diff", "a", "b", "--format", "html", rc=1).stdout
+    for wrong, why in (
+        (("a", "nope"), "name two of one sort"),
+        (("a", "b", "--item", "q"), "item 'q'"),
+        (("answer.txt", "answer.txt", "-n", 1), "two runs or conditions"),
+        (("-", "-"), "read once"),
+    ):
+        with pytest.raises(BadInput, match=why):
+            run("diff", *wrong)
+
+
+def test_what_cannot_be_meant_is_refused_and_not_passed_over(run):
+    with pytest.raises(BadInput, match="no file, and there is no store"):
+        run("diff", "answer.txt", "absent.txt")
+    with pytest.raises(BadInput, match="is for --format mermaid"):
+        run("parse", "answer.txt", "--diagram", "graph")
+    with pytest.raises(BadInput, match="no type of event"):
+        run("prompt", "Write it", "--type", "")
+    assert "less than or equal to 1" in run("search", "--below", "nan", rc=2).stderr
+
+
+def test_a_text_without_events_and_one_that_is_no_utf_8_are_told_of(run, tmp_path):
+    assert "no <event> stands in it" in run("parse", "-", stdin="nothing").stderr
+    (tmp_path / "odd.txt").write_bytes(TEXT.encode() + b"\xff")
+    assert "not all of it is UTF-8" in run("parse", "odd.txt").stderr
+    (tmp_path / "wide.txt").write_text(TEXT, encoding="utf-16")
+    assert "2 events" in run("parse", "wide.txt").stdout
+
+
 def test_prompt_prints_a_prompt_or_one_that_mends(run):
     assert run("prompt", "Write it", "--type", "musing").stdout.startswith("Write it\n")
     mended = run("prompt", "-", "--repair", "answer.txt", stdin="Write it").stdout

@@ -96,6 +96,20 @@ class TestRoundTrips:
         read = parse_chain(export_chain(dataclasses.replace(CHAIN, events=tuple(tidy)), "xml"))
         assert read.events == tuple(tidy)
 
+    @given(st.lists(any_text | st.sampled_from(["a\n```\nb", "~~~\n", "\x01", "\ud800 "]), min_size=1, max_size=4))
+    def test_the_parser_of_answers_reads_every_text_of_our_xml(self, texts):
+        events = tuple(
+            ReasoningEvent("mine", text, "r", f"{n}\x1b", (f"\x02{n}",), depends_on=("0\x1b",), metadata={"k": text})
+            for n, text in enumerate(texts)
+        )
+        read = parse_chain(export_chain(Chain("c", "n", events), "xml"), types=["mine"])
+        assert len(read.events) == len(events)
+        for found, event in zip(read.events, events, strict=True):
+            assert (found.id, found.alternatives) == (event.id, event.alternatives)
+            assert found.depends_on == event.depends_on
+            exact = re.search("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", event.decision)
+            assert found.decision == (event.decision if exact else event.decision.strip())
+
     def test_a_file_of_crucibles_traces_is_read(self):
         old = {
             "id": "ab",
@@ -134,6 +148,12 @@ class TestRoundTrips:
             ('{"events": [1]}', "json", "Event 0"),
             ('{"events": [{"confidence": "high"}]}', "json", "no number"),
             ('{"events": [], "created_at": 3}', "json", "no time"),
+            ('{"events": [{"alternatives": "a"}]}', "json", "no list"),
+            ('{"events": [{"decision": ["a"]}]}', "json", "text was expected"),
+            ('{"events": [{"metadata": 3}]}', "json", "no JSON object"),
+            ('{"events": [], "warnings": 3}', "json", "are a list"),
+            ("<chain id='x' name='n' json='id'/>", "xml", "text was expected"),
+            ("<chain id='x' name='n' metadata='3'/>", "xml", "JSON object"),
             ("<chain", "xml", "no well-formed XML"),
             ("<other/>", "xml", "root"),
             ("<chain id='1'/>", "xml", "'name'"),
@@ -156,6 +176,11 @@ class TestCsv:
         assert [row["decision"] for row in rows] == ["Use Redis", NASTY, ""]
         assert rows[0]["alternatives"] == "Postgres; files"
         assert (rows[1]["timestamp"], rows[1]["metadata"], rows[2]["confidence"]) == (NOON.isoformat(), '{"k":[1]}', "")
+
+    def test_a_lone_carriage_return_breaks_no_row(self):
+        chain = Chain("c", "n", (ReasoningEvent("t", "10 %\r20 %", "r\r", "1"), ReasoningEvent("t", "d", "r", "2")))
+        rows = list(csv.DictReader(io.StringIO(export_chain(chain, "csv"), newline="")))
+        assert [(row["decision"], row["reasoning"]) for row in rows] == [("10 %\r20 %", "r\r"), ("d", "r")]
 
     def test_a_spreadsheet_gets_no_formula(self):
         chain = Chain("c", "n", (ReasoningEvent("t", "=cmd|' /C calc'!A0", "-1", "1"),))
@@ -246,6 +271,12 @@ class TestMermaid:
         assert '  n0a0(["Postg…"])' in lines
         assert ("  n0 --> n1" in lines, "  n1 --> n2" in lines) == (True, True)
         assert len([line for line in lines if line.startswith("  classDef")]) == 3
+
+    def test_an_alternative_that_says_nothing_has_no_node(self):
+        chain = Chain("c", "n", (ReasoningEvent("t", "d", "r", "1", (" ", "x")),))
+        drawn = export_chain(chain, "mermaid", alternatives=True)
+        assert 'n0a1(["x"])' in drawn
+        assert "n0a0" not in drawn  # Mermaid refuses a label without a character
 
     def test_a_timeline_has_a_section_for_each_stage(self):
         chain = Chain("c", "plan: a", (CHAIN.events[0], dataclasses.replace(CHAIN.events[0], stage="b")))

@@ -144,6 +144,10 @@ def test_the_same_text_is_the_same_chain():
         ("1.5", None, True),
         ("250", None, True),
         ("1e999", None, True),
+        ("1/0", None, True),
+        ("85 percent", 0.85, True),
+        ("0.8 (rather high)", 0.8, True),
+        ("0.9.", 0.9, False),
         (None, None, False),
     ],
 )
@@ -282,6 +286,30 @@ def test_alternatives_may_be_written_in_many_ways(inside):
     assert codes == []
 
 
+@pytest.mark.parametrize(
+    "said", ["None", "n/a", "-", "none considered", "(None.)", "No other options", "<alternative>None</alternative>"]
+)
+def test_who_writes_that_there_is_no_alternative_names_none(said):
+    event, codes = one(f"<alternatives>{said}</alternatives>")
+    assert (event.alternatives, codes) == ((), ["says_nothing"])
+
+
+@pytest.mark.parametrize("said", ["none, some", "Return None", "null", "None of the above"])
+def test_an_alternative_that_speaks_of_none_is_one(said):
+    event, codes = one(f"<alternatives>{said}</alternatives>")
+    assert (", ".join(event.alternatives), codes) == (said, [])
+
+
+def test_a_reference_to_nothing_is_none_and_what_was_said_stays_in_the_warning():
+    text = '<event type="pattern_applied"><decision>none</decision><reasoning>-</reasoning>{}</event>'
+    more = "<depends_on>None</depends_on><parent>N/A</parent><code_section>-</code_section><stage>none</stage>"
+    chain = parse_chain(text.format(more))
+    [event] = chain.events
+    assert (event.depends_on, event.parent, event.code_section, event.stage) == ((), None, None, None)
+    assert (event.decision, event.reasoning) == ("none", "-")
+    assert {w.message.split(" in ")[0] for w in chain.warnings} == {"'None'", "'N/A'", "'-'", "'none'"}
+
+
 def test_one_alternative_in_its_tag_is_one_whatever_commas_it_has():
     assert one("<alternatives><alternative>slow, but safe</alternative></alternatives>")[0].alternatives == (
         "slow, but safe",
@@ -414,6 +442,20 @@ def test_words_of_a_field_are_no_tags_and_no_repairs():
     event, codes = one(f"<code_section>{said}</code_section>")
 
     assert (event.code_section, event.stage, codes) == (said, None, [])
+
+
+def test_code_that_swallows_the_end_of_an_event_is_warned_of():
+    event = '<event type="pattern_applied"><decision>{}</decision><reasoning>r</reasoning></event>\n'
+    opened = parse_chain(event.format("run\n```\nx") + event.format("b") + event.format("y\n```\nz"))
+    assert "hidden_event" in [warning.code for warning in opened.warnings]
+    sample = parse_chain(event.format("as in\n```\n<event></event>\n```\n"))
+    assert (len(sample.events), sample.warnings) == (1, ())
+
+
+def test_inline_code_may_begin_a_field():
+    said = "`</event>` closes it"
+    event = f'<event type="pattern_applied"><decision>d</decision><reasoning>{said}</reasoning></event>'
+    assert brief(parse_chain(event)) == [("pattern_applied", "d", said)]
 
 
 def test_tags_that_a_text_speaks_of_are_no_events():

@@ -127,6 +127,7 @@ class TestFilters:
             ({"colour": "red"}, "no field 'colour'"),
             ({"confidence": {"above": 1}}, "no operator"),
             ({"confidence": "high"}, "compared with a number"),
+            ({"confidence": {"lt": float("nan")}}, "compared with a number"),
             ({"decision": {"matches": "("}}, "no regular expression"),
             ({"and": {"type": "x"}}, "holds a list of filters"),
             ({"time": {"gte": "yesterday"}}, "compared with a time"),
@@ -223,6 +224,7 @@ class TestAcrossChains:
             ({"fields": ("colour",)}, "Text is looked for in"),
             ({"regex": "("}, "no regular expression"),
             ({"colour": "red"}, "no field"),
+            ({"limit": -1}, "at least 0"),
         ):
             with pytest.raises(BadInput, match=why):
                 search(reader, "x", **asked)

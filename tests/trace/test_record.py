@@ -75,6 +75,21 @@ def test_an_answer_without_events_is_a_chain_that_shows_it(tele_store):
     ask()
     with tele_store.open() as reader:
         assert reader.rows("SELECT name, n_events FROM chains") == [("silent", 0)]
+        reasoning = tele.analyze("default", store=tele_store.path).reasoning
+    assert (reasoning.chains, reasoning.events, reasoning.mean_confidence) == (1, 0, None)
+
+
+def test_a_chain_that_is_told_twice_is_two_in_one_span_as_in_two(tele_store):
+    chain = tele.parse_chain(ANSWER, "said", chain_id="c" * 32)
+    for times in (2, 1):
+        with tele.span("chat m"):
+            for _ in range(times):
+                tele.record_chain(chain)
+    with tele_store.open() as reader:
+        rows = reader.rows("SELECT n_events, mean_confidence FROM chains")
+        assert rows == [(len(chain.events), pytest.approx(chain.mean_confidence))] * 3
+        assert reader.rows("SELECT count(*) FROM reasoning") == [(3 * len(chain.events),)]
+        assert tele.analyze("default", store=tele_store.path).reasoning.chains == 3
 
 
 def test_a_parser_of_ones_own_takes_the_text(tele_store):

@@ -203,6 +203,38 @@ def test_chains_and_ensembles_come_with_their_steps_and_votes(memory):
     assert (ensemble["strategy"], ensemble["winner"], len(ensemble["votes"])) == ("majority", "42", 3)
 
 
+def test_the_page_has_as_many_chains_as_were_told(memory):
+    def told(span, trace, events, at, name="causal_trace.chain.created"):
+        about = {"chain_id": "same", "name": "n", "version": 1}
+        said = [memory.event(name, span, trace=trace, at=at, attributes={**about, "hash": "h", "n_events": events})]
+        return said + [
+            memory.event(
+                "causal_trace.event.created",
+                span,
+                trace=trace,
+                at=at + n / 10,
+                attributes={**about, "chain_hash": "h", "position": n, "decision": f"d{n}"},
+            )
+            for n in range(events)
+        ]
+
+    spans = [memory.span("chat m", span, trace=trace * 32) for span, trace in (("01", "a"), ("02", "b"), ("03", "c"))]
+    chains = [*told("01", "a" * 32, 2, 1), *told("01", "a" * 32, 2, 2), *told("02", "b" * 32, 2, 3)]
+    silent = told("03", "c" * 32, 0, 4)
+    reader = memory.Memory([*spans, *chains, *silent])
+
+    model = build(reader, "prompt-ab")
+
+    assert reader.rows("SELECT count(*) FROM chains") == [(4,)]
+    assert [(chain["key"], len(chain["steps"])) for chain in model.chains] == [
+        ("same", 2),
+        ("same~2", 2),
+        ("same~3", 2),
+        ("same~4", 0),
+    ]
+    assert [[step["decision"] for step in chain["steps"]] for chain in model.chains[:3]] == [["d0", "d1"]] * 3
+
+
 def test_the_page_of_a_chain_holds_that_chain_and_its_trace(memory):
     records = memory.experiment(items=2)
     chain = next(record["attributes"]["chain_id"] for record in records if "chain_id" in record.get("attributes", {}))

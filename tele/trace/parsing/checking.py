@@ -45,7 +45,7 @@ def validate_text(text: str, *, in_code: bool = False, types: Collection[str] = 
     problems = located(reading.notes, lambda: [match.start() for match in re.finditer("\n", text)])
     opened = reading.closes + len(reading.stack) - sum(note.code == "stray_event" for note in reading.notes)
     if opened != reading.closes:
-        said = f"{opened} events are opened and {reading.closes} are closed"
+        said = f"{opened} opening and {reading.closes} closing tags of events"
         problems = (ParseWarning("tag_count", said, 1, 1), *problems)
     return TextCheck(len(found), opened, reading.closes, problems)
 

@@ -9,7 +9,20 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from tele.trace.parsing.tags import END, INSIDE, NAME, PAIR, PLAIN_ATTRIBUTES, SLASH, Hidden, attributes, tag_pattern
+from tele.trace.parsing.tags import (
+    END,
+    INSIDE,
+    NAME,
+    OPENER,
+    PAIR,
+    PLAIN_ATTRIBUTES,
+    QUOTED,
+    SLASH,
+    Hidden,
+    attributes,
+    tag_pattern,
+)
+from tele.trace.values import AS_JSON
 
 __all__ = ["FIELDS", "Draft", "Note", "Reading", "note_style"]
 
@@ -39,6 +52,8 @@ _FIELD = "|".join(FIELDS)
 _EVENT = re.compile(rf"<event({PLAIN_ATTRIBUTES.pattern})>((?:\s*+<({_FIELD})>[^<]*+</\3>)++\s*+)</event>", re.ASCII)
 """A whole event exactly as asked for: attributes, and fields in which no markup stands."""
 _ELEMENT = re.compile(rf"<({_FIELD})>([^<]*+)<", re.ASCII)
+_EVENT_TAG = re.compile(r"<(/?)event(?=[\s/>])", re.IGNORECASE | re.ASCII)
+_WHY_HIDDEN = "code begins in an event and ends behind </event>: what stands between does not count"
 _STYLES = {
     "upper_case": "a name is in upper case",
     "spaced_attribute": "space stands around =",
@@ -66,7 +81,7 @@ def note_style(notes: list[Note], at: int, codes: tuple[str, ...]) -> None:
 class Draft:
     """An event while it is read."""
 
-    __slots__ = ("attributes", "closed", "decoded", "end", "fields", "items", "outer", "start")
+    __slots__ = ("as_json", "attributes", "closed", "decoded", "end", "fields", "items", "outer", "start")
 
     def __init__(self, start: int, end: int, said: dict[str, str], outer: Draft | None) -> None:
         self.start = start
@@ -77,6 +92,8 @@ class Draft:
         self.fields: dict[str, str] = {}
         self.items: list[str] = []
         """Texts of `<alternative>` elements that stand in no list."""
+        self.as_json: frozenset[str] = frozenset()
+        """Fields whose tag has `json="true"`: what XML cannot hold stands there as JSON."""
         self.closed = False
         self.decoded = False
         """Whether the fields are plain text already."""
@@ -104,7 +121,7 @@ class Reading:
 
         Returns where the reading stops: at the end, or, where more text must come before it can go on, before that.
         """
-        search, hidden, end = _TAG.search, self.hidden, len(text)
+        search, end = _TAG.search, len(text)
         self._from = at
         while (match := search(text, at)) is not None:
             at = match.end()
@@ -118,7 +135,7 @@ class Reading:
                 if self._broken(text, match, base):
                     self._tag(text, match, base, final=final)
             else:
-                at = hidden.past(text, match, base, final=final)
+                at = self._hide(text, match, base, final=final)
             if at < 0:
                 return self._pause(text, match.start())
         if final:
@@ -166,7 +183,7 @@ class Reading:
         at = match.end()
         empty = inside != "" and inside.rstrip().endswith("/")
         if lower == "code":
-            return at if slash or empty else self.hidden.past(text, match, base, final=final)
+            return at if slash or empty else self._hide(text, match, base, final=final)
         if lower != "event" and not self.stack:
             return at
         if lower == "event":
@@ -181,6 +198,15 @@ class Reading:
             self._closing_tag(text, match, base, lower)
         else:
             return self._opening_tag(text, match, base, lower, empty=empty)
+        return at
+
+    def _hide(self, text: str, match: re.Match[str], base: int, *, final: bool) -> int:
+        """Return where what is hidden ends, as `Hidden.past`; note where code hides the end of the event it is in."""
+        at = self.hidden.past(text, match, base, final=final)
+        if self.stack and at > match.end() and match.lastindex not in (OPENER, QUOTED):
+            tag = _EVENT_TAG.search(text, match.end(), at)
+            if tag is not None and tag[1]:
+                self.notes.append(Note(match.start() + base, "hidden_event", _WHY_HIDDEN))
         return at
 
     def _broken(self, text: str, match: re.Match[str], base: int) -> bool:
@@ -225,6 +251,8 @@ class Reading:
                 return at
             self._close_field(text, match.start(), base, closed=False)
         self._note_case(match, base)
+        if "json" in match[INSIDE] and AS_JSON.search(match[INSIDE]) and name not in self.stack[-1].fields:
+            self.stack[-1].as_json |= {name}
         if not empty:
             end = text.find("<", at)
             closer = f"</{match[NAME]}>"

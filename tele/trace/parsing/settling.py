@@ -12,10 +12,11 @@ from typing import Any
 from tele.trace.chain import MORE_TYPES, TYPES, ParseWarning, ReasoningEvent
 from tele.trace.parsing.reading import FIELDS, Draft, Note
 from tele.trace.parsing.tags import plain
-from tele.trace.values import ITEM, bare, confidence, items
+from tele.trace.values import ITEM, bare, confidence, items, json_text, says_nothing
 
 __all__ = ["Settling", "located"]
 
+_OPTIONAL = frozenset({"parent", "parent_id", "code_section", "spec_reference", "stage", "stage_id"})
 _APART = frozenset({"alternatives", "metadata"})
 _SPOKEN = frozenset({"type", *FIELDS})
 _ELEMENT = re.compile(r"<([A-Za-z_][\w.-]*+)\s*+>([^<]*+)</\1\s*>")
@@ -34,6 +35,9 @@ class Settling:
     def events(self, drafts: Iterable[Draft], notes: list[Note]) -> list[ReasoningEvent]:
         """Return the events of `drafts`, whose outer drafts are among them, and add to `notes` what is wrong."""
         drafts = list(drafts)
+        for draft in drafts:
+            if "json" in draft.attributes:
+                draft.attributes = _of_json(draft.attributes)
         ids = {id(draft): self._id(draft, notes) for draft in drafts}
         return [self._event(draft, ids, notes) for draft in drafts]
 
@@ -66,17 +70,20 @@ class Settling:
             notes.append(Note(draft.start, "no_reasoning", "the event has no <reasoning>"))
         # An event that was never closed holds nothing: what follows it stands beside it.
         outer = draft.outer if draft.outer is not None and draft.outer.closed else None
+        for name in [name for name in said if name in _OPTIONAL]:
+            if _nothing((said[name],), name, draft, notes):
+                del said[name]
         return ReasoningEvent(
             type=type_,
             decision=get("decision", ""),
             reasoning=get("reasoning", ""),
             id=ids[id(draft)],
-            alternatives=_alternatives(draft),
+            alternatives=_alternatives(draft, notes),
             confidence=sure.value,
             code_section=get("code_section"),
             spec_reference=get("spec_reference"),
             parent=get("parent") or get("parent_id") or (ids[id(outer)] if outer else None),
-            depends_on=_ids(draft) if "depends_on" in said else (),
+            depends_on=_ids(draft, notes) if "depends_on" in said else (),
             stage=get("stage") or get("stage_id"),
             experiment=get("experiment"),
             created_at=_instant(get("created_at") or get("timestamp"), draft, notes),
@@ -104,7 +111,7 @@ class Settling:
 def _said(draft: Draft, name: str) -> str | None:
     """Return what a sub-tag, else an attribute, says; None where neither does or what it says is empty."""
     raw = draft.fields.get(name)
-    if raw is not None and (text := raw.strip() if draft.decoded else plain(raw)):
+    if raw is not None and (text := _text(draft, name, raw)):
         return text
     return draft.attributes.get(name) or None
 
@@ -115,11 +122,33 @@ def _all_said(draft: Draft) -> dict[str, str]:
     said = {name: text for name, text in draft.attributes.items() if text}
     for name, raw in draft.fields.items():
         if name not in _APART and (text := read(raw)):
-            said[name] = text
+            said[name] = json_text(text, ' json="true"') if name in draft.as_json else text
     return said
 
 
-def _alternatives(draft: Draft) -> tuple[str, ...]:
+def _text(draft: Draft, name: str, raw: str) -> str:
+    text = raw.strip() if draft.decoded else plain(raw)
+    return json_text(text, ' json="true"') if name in draft.as_json else text
+
+
+def _of_json(said: dict[str, str]) -> dict[str, str]:
+    """Return attributes of which `json` names those that XML cannot hold, as our XML has them; others as they are."""
+    odd = said["json"].split()
+    read = {name: json_text(said.get(name, ""), ' json="true"') for name in odd}
+    if not odd or any(read[name] == said.get(name, "") for name in odd):
+        return said
+    return {name: read.get(name, text) for name, text in said.items() if name != "json"}
+
+
+def _nothing(found: tuple[str, ...], name: str, draft: Draft, notes: list[Note]) -> bool:
+    """Whether all that is said is that there is nothing, `None` or a dash; what was said is noted."""
+    if not found or not says_nothing(found[0]) or not all(map(says_nothing, found)):
+        return False
+    notes.append(Note(draft.start, "says_nothing", f"{'; '.join(found)!r} in {name} is read as nothing"))
+    return True
+
+
+def _alternatives(draft: Draft, notes: list[Note]) -> tuple[str, ...]:
     read: Callable[[str], str] = str.strip if draft.decoded else plain
     listed = draft.fields.get("alternatives")
     if listed is not None:
@@ -128,7 +157,9 @@ def _alternatives(draft: Draft) -> tuple[str, ...]:
         found = items(said)
     else:
         found = ()
-    return (*found, *(text for item in draft.items if (text := bare(read(item))))) if draft.items else found
+    if draft.items:
+        found = (*found, *(text for item in draft.items if (text := bare(read(item)))))
+    return () if _nothing(found, "alternatives", draft, notes) else found
 
 
 def _instant(text: str | None, draft: Draft, notes: list[Note]) -> dt.datetime | None:
@@ -143,12 +174,14 @@ def _instant(text: str | None, draft: Draft, notes: list[Note]) -> dt.datetime |
     return found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)
 
 
-def _ids(draft: Draft) -> tuple[str, ...]:
+def _ids(draft: Draft, notes: list[Note]) -> tuple[str, ...]:
     """Return the ids in a list; where neither tags nor commas stand between them, a space does."""
     raw = draft.fields.get("depends_on")
     read: Callable[[str], str] = str.strip if raw is None or draft.decoded else plain
     text = raw if raw is not None else draft.attributes.get("depends_on", "")
     found = items(text, read, tags=read is plain)
+    if _nothing(found, "depends_on", draft, notes):
+        return ()
     tagged = read is plain and ITEM.search(text) is not None  # CDATA and the like are no tags of an item
     return tuple(found[0].split()) if len(found) == 1 and not tagged else found
 
@@ -159,6 +192,8 @@ def _ids(draft: Draft) -> tuple[str, ...]:
 def _metadata(draft: Draft) -> dict[str, Any]:
     """Return what `<metadata>` says, else what the attribute does, and the attributes that are no field of an event."""
     raw = draft.fields.get("metadata")
+    if raw is not None and "metadata" in draft.as_json:
+        return _pairs(_text(draft, "metadata", raw), decoded=True)
     if raw is None and "metadata" not in draft.attributes and _SPOKEN.issuperset(draft.attributes):
         return {}
     found: dict[str, Any] = {key: value for key, value in draft.attributes.items() if key not in _SPOKEN}

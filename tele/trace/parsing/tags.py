@@ -87,7 +87,7 @@ class Hidden:
 
     def _past_quoted(self, text: str, match: re.Match[str], *, final: bool) -> int:
         """Return the end of inline code that begins with a tag and ends with one, in one line."""
-        if self.in_code or text[max(match.start() - 1, 0)] not in " \t\n([{\"'`":
+        if self.in_code or text[max(match.start() - 1, 0)] not in " \t\n>([{\"'`":
             return match.start() + 1
         end = _QUOTE_END.search(text, match.end())
         if end is None and not final:

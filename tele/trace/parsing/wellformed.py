@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tele.errors import BadInput
 from tele.trace.parsing.reading import FIELDS, Draft, Note, note_style
 from tele.trace.parsing.tags import attributes, folded
+from tele.trace.values import json_text
 
 if TYPE_CHECKING:
     from lxml.etree import XMLParser, _Element
@@ -97,8 +98,10 @@ class _Walk:
             return False
         if name == "alternative":
             draft.items.append(text)
-        else:
-            draft.fields[name] = text
+            return True
+        draft.fields[name] = text
+        if element.get("json") == "true":
+            draft.as_json |= {name}
         return True
 
     def _list(self, element: _Element, draft: Draft) -> bool:
@@ -109,7 +112,8 @@ class _Walk:
         for child in element:
             if child.tag not in _LISTED or len(child):
                 return False
-            texts += child.text, child.tail
+            as_json = ' json="true"' if child.get("json") == "true" else ""
+            texts += json_text(child.text or "", as_json), child.tail
         draft.items = [text for text in texts if text]
         draft.fields["alternatives"] = ""
         return True

@@ -12,6 +12,8 @@ const TYPES = {
 const certain = (step) => (typeof step.confidence === "number" ? step.confidence : NaN);
 const chainId = (chain) => (chain.id === null ? "" : String(chain.id));
 const chainName = (chain) => chain.name ?? (chain.id === null ? "(no chain id)" : `chain ${String(chain.id).slice(0, 12)}`);
+// Equal texts of two replicates are two chains: these tell them apart.
+const placeOf = (chain) => [chain.condition, chain.item_id, chain.replicate === null ? null : `replicate ${chain.replicate}`].filter((text) => text !== null);
 
 class ChainList {
   constructor(data, open) {
@@ -44,7 +46,7 @@ class ChainList {
     const mean = sure.length ? sure.reduce((sum, each) => sum + each, 0) / sure.length : NaN;
     const low = sure.filter((each) => each < this.data.lowConfidence).length;
     row.append(
-      el("span", { class: "chain" }, bdi(chainName(chain), { class: "what" }), [chain.condition, chain.item_id].filter((text) => text !== null).map((text) => chip(text))),
+      el("span", { class: "chain" }, bdi(chainName(chain), { class: "what" }), placeOf(chain).map((text) => chip(text))),
       el("span", { class: "steps" }, count(chain.steps.length)),
       el("span", { class: "low" }, low ? chip(`${low} low`, "warn") : ""),
       el("span", { class: "confidence" }, meter(mean, mean < this.data.lowConfidence ? "sure weak" : "sure"), el("b", {}, confidence(mean))),

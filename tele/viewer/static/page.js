@@ -8,7 +8,7 @@ class Page {
     this.main = document.getElementById("main");
     this.lists = {
       traces: new TraceList(data, (trace) => this.goTrace(trace)),
-      chains: new ChainList(data, (chain) => this.go({ chain: chainId(chain) })),
+      chains: new ChainList(data, (chain) => this.go({ chain: chain.key })),
       ensembles: new EnsembleList(data, (each) => this.goSpan(each)),
     };
     this.search = el("input", { type: "search", placeholder: "filter  /", "aria-label": "Filter", autocomplete: "off", spellcheck: "false" });
@@ -58,12 +58,13 @@ class Page {
     const chain = this.wantedChain(state);
     if (trace >= 0) await this.showTrace(trace, state.span);
     else if (chain) this.showChain(chain);
-    else this.showList(state.tab, state.trace !== undefined || state.chain !== undefined);
+    else this.showList(state.tab ?? (this.data.kind === "chain" ? "chains" : undefined), state.trace !== undefined || state.chain !== undefined);
   }
 
   wantedChain(state) {
-    const id = state.chain ?? (this.data.kind === "chain" && state.tab === undefined ? this.data.name : undefined);
-    return id === undefined ? undefined : this.data.chains.find((chain) => chainId(chain) === id);
+    const only = this.data.kind === "chain" && this.data.chains.length === 1 && state.tab === undefined;
+    const key = state.chain ?? (only ? this.data.name : undefined);
+    return key === undefined ? undefined : this.data.chains.find((chain) => chain.key === key);
   }
 
   // ── the views ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -139,7 +140,7 @@ class Page {
   chainsHere(trace) {
     const id = this.data.traces.id[trace];
     const here = id === null ? [] : this.data.chains.filter((chain) => chain.trace_id === id).slice(0, 3);
-    return here.map((chain) => el("button", { class: "small", click: () => this.go({ chain: chainId(chain) }) }, "reasoning: ", bdi(chainName(chain))));
+    return here.map((chain) => el("button", { class: "small", click: () => this.go({ chain: chain.key }) }, "reasoning: ", bdi(chainName(chain))));
   }
 
   look(row) {

@@ -16,7 +16,7 @@ def test_tags_that_do_not_match_are_counted():
     check = validate_text(f"{GOOD}<event type='pattern_applied'/></event></event><event type=\"pattern_applied\">")
 
     assert (check.events, check.opened, check.closed) == (3, 2, 3)
-    assert check.problems[0].message == "2 events are opened and 3 are closed"
+    assert check.problems[0].message == "2 opening and 3 closing tags of events"
     assert not check.ok
 
 
