@@ -19,7 +19,10 @@ from tele.viewer.text import visible
 __all__ = ["SCRIPTS", "page", "render", "view"]
 
 _BLOCK = 4096
-SCRIPTS = ("dom", "words", "data", "list", "traces", "waterfall", "detail", "messages", "chains", "ensembles", "page")
+SCRIPTS = (
+    *("dom", "words", "data", "list", "traces", "waterfall", "detail", "messages"),
+    *("chains", "sieve", "ensembles", "page"),
+)
 """Files of the page's script, in the order in which they are joined."""
 
 

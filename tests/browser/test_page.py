@@ -241,6 +241,33 @@ def test_a_chain_that_was_told_twice_is_a_list_of_two_and_each_opens(opened, mem
     assert shown.said == []
 
 
+def test_steps_are_looked_at_by_type_and_by_how_sure_they_are(opened, memory):
+    def told(chain, at, type_, sure):
+        said = {"chain_id": chain, "name": chain, "position": at, "type": type_, "decision": f"{type_} {sure}"}
+        return memory.event("causal_trace.event.created", "01", at=at, attributes=said | {"confidence": sure})
+
+    steps = [("hypothesis_formed", 0.9), ("alternative_rejected", 0.5), ("hypothesis_formed", 0.2)]
+    events = [told("long", at, type_, sure) for at, (type_, sure) in enumerate(steps)]
+    shown = opened(memory.Memory([memory.span("chat m", "01"), *events, told("short", 0, "pattern_applied", 0.4)]))
+    page = shown.page
+    page.get_by_role("tab", name="Reasoning").click()
+
+    page.get_by_label("Least confidence").fill("0.5")
+    assert (shown.rows(), shown.texts(".shown")) == (["long"], ["1 of 2"])
+    page.locator(".spacer .row").first.click()
+    shown.wait("document.querySelector('.timeline')")
+
+    script = "all => all.filter(each => each.checkVisibility()).map(each => each.textContent)"
+    assert page.eval_on_selector_all(".step h3", script) == ["hypothesis_formed 0.9", "alternative_rejected 0.5"]
+    page.get_by_label("Type of step").select_option("hypothesis_formed")
+    assert page.eval_on_selector_all(".step h3", script) == ["hypothesis_formed 0.9"]
+    assert shown.texts(".shown") == ["1 of 3 steps"]
+    assert shown.texts(".statistics")[0] == (
+        "2 hypothesis formed1 alternative rejected confidence 0.53 on average: 1 high, 1 medium, 1 low"
+    )
+    assert (shown.said, shown.violations) == ([], [])
+
+
 def test_ensembles_show_who_voted_for_what_and_open_their_trace(opened, reader):
     shown = opened(reader, hash_="#tab=ensembles")
 

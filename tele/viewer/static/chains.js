@@ -16,8 +16,8 @@ const chainName = (chain) => chain.name ?? (chain.id === null ? "(no chain id)" 
 const placeOf = (chain) => [chain.condition, chain.item_id, chain.replicate === null ? null : `replicate ${chain.replicate}`].filter((text) => text !== null);
 
 class ChainList {
-  constructor(data, open) {
-    Object.assign(this, { data, text: "" });
+  constructor(data, sieve, open) {
+    Object.assign(this, { data, sieve, text: "" });
     this.list = new VirtualList({
       label: "Reasoning chains",
       role: "listbox",
@@ -35,9 +35,16 @@ class ChainList {
     return [];
   }
 
+  get tools() {
+    return this.sieve.element;
+  }
+
   filter(text) {
     const wanted = text.trim().toLowerCase();
-    this.order = this.data.chains.filter((chain) => JSON.stringify(chain).toLowerCase().includes(wanted));
+    const { sieve } = this;
+    this.order = this.data.chains.filter(
+      (chain) => (sieve.open || chain.steps.some((step) => sieve.passes(step))) && JSON.stringify(chain).toLowerCase().includes(wanted),
+    );
     this.list.show(this.order.length, this.order.length ? 0 : -1);
   }
 
@@ -55,8 +62,8 @@ class ChainList {
 }
 
 class ChainView {
-  constructor(data, chain, openTrace) {
-    Object.assign(this, { data, chain });
+  constructor(data, chain, sieve, openTrace) {
+    Object.assign(this, { data, chain, sieve });
     this.step = -1;
     this.cards = chain.steps.map((step, at) => this.card(step, at));
     const link = chain.trace_id !== null && data.traceOf(chain.trace_id) >= 0;
@@ -68,11 +75,22 @@ class ChainView {
         {},
         el("h2", {}, bdi(chainName(chain))),
         el("p", { class: "dim" }, plural(chain.steps.length, "step"), chain.version !== null ? ` · version ${chain.version}` : "", " · ", bdi(chainId(chain), { class: "mono" })),
+        el("p", { class: "statistics" }, statistics(chain.steps)),
         link ? el("button", { class: "small", click: () => openTrace(chain) }, "open its trace") : null,
       ),
       chain.steps.some((step) => known(certain(step))) ? this.curve() : null,
       el("ol", { class: "timeline" }, this.cards),
     );
+    this.sift();
+  }
+
+  // Shows the steps that pass, and says how many do.
+  sift() {
+    const { steps } = this.chain;
+    const passing = steps.map((step) => this.sieve.passes(step));
+    this.cards.forEach((card, at) => card.toggleAttribute("hidden", !passing[at]));
+    const number = passing.filter(Boolean).length;
+    this.shown = number === steps.length ? "" : `${count(number)} of ${plural(steps.length, "step")}`;
   }
 
   get low() {
@@ -143,10 +161,14 @@ class ChainView {
     return pairs.length ? el("dl", { class: "pairs" }, pairs) : null;
   }
 
-  go(at) {
-    if (!this.cards.length) return;
+  // Goes to the step `at`, or past those that are hidden to the next one that way.
+  go(at, way = 1) {
+    const last = this.cards.length - 1;
+    let next = Math.max(0, Math.min(last, at));
+    while (this.cards[next]?.hidden) next += way;
+    if (!this.cards[next]) return;
     this.cards[this.step]?.classList.remove("active");
-    this.step = Math.max(0, Math.min(this.cards.length - 1, at));
+    this.step = next;
     this.cards[this.step].classList.add("active");
     this.cards[this.step].scrollIntoView({ block: "nearest" });
     this.cards[this.step].focus({ preventScroll: true });
@@ -154,7 +176,7 @@ class ChainView {
 
   key(key) {
     const steps = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 };
-    if (key in steps) this.go(this.step + steps[key]);
+    if (key in steps) this.go(this.step + steps[key], steps[key]);
     else return false;
     return true;
   }

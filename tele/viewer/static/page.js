@@ -6,9 +6,10 @@ class Page {
   constructor(data) {
     this.data = data;
     this.main = document.getElementById("main");
+    this.sieve = new Sieve(data.chains, () => this.sifted());
     this.lists = {
       traces: new TraceList(data, (trace) => this.goTrace(trace)),
-      chains: new ChainList(data, (chain) => this.go({ chain: chain.key })),
+      chains: new ChainList(data, this.sieve, (chain) => this.go({ chain: chain.key })),
       ensembles: new EnsembleList(data, (each) => this.goSpan(each)),
     };
     this.search = el("input", { type: "search", placeholder: "filter  /", "aria-label": "Filter", autocomplete: "off", spellcheck: "false" });
@@ -80,7 +81,7 @@ class Page {
       .map((name) => this.tabOf(name, names[name], counts[name]));
     const chips = list.chips().map(([name, label]) => this.chipOf(list, name, label));
     this.shown = el("span", { class: "dim shown", role: "status" });
-    const bar = el("div", { class: "bar-top" }, el("div", { class: "tabs", role: "tablist" }, tabs), chips, this.shown, this.search);
+    const bar = el("div", { class: "bar-top" }, el("div", { class: "tabs", role: "tablist" }, tabs), chips, list.tools, this.shown, this.search);
     const gone = missed ? el("p", { class: "notice" }, "What the address names is not on this page.") : null;
     const body = counts[this.tab] ? list.element : empty("There are no spans here yet.", REMEDY);
     this.main.replaceChildren(bar, ...(gone ? [gone] : []), body);
@@ -151,8 +152,9 @@ class Page {
 
   showChain(chain) {
     document.body.dataset.view = "chain";
-    this.chain = new ChainView(this.data, chain, (each) => this.goSpan(each));
-    this.main.replaceChildren(el("div", { class: "bar-top" }, this.backButton()), this.chain.element);
+    this.chain = new ChainView(this.data, chain, this.sieve, (each) => this.goSpan(each));
+    this.shown = el("span", { class: "dim shown", role: "status" }, this.chain.shown);
+    this.main.replaceChildren(el("div", { class: "bar-top" }, this.backButton(), this.sieve.element, this.shown), this.chain.element);
     this.chain.go(0);
   }
 
@@ -177,6 +179,12 @@ class Page {
     }
   }
 
+  sifted() {
+    if (!this.chain) return this.filtered();
+    this.chain.sift();
+    this.shown.textContent = this.chain.shown;
+  }
+
   pressed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const typing = event.target === this.search;
@@ -197,7 +205,7 @@ class Page {
     if (key === "/" && this.search.isConnected) this.search.focus();
     else if (key === "Escape") this.escape(target);
     else if (key === "r" && this.detail) this.detail.toggleRaw();
-    else if (target.closest("button, a, summary, .scroll") && key !== "j" && key !== "k") return false;
+    else if (target.closest("button, a, summary, .scroll, .sieve") && key !== "j" && key !== "k") return false;
     else if (target.closest(".detail") && key !== "j" && key !== "k") return false;
     else return (this.waterfall ?? this.chain ?? this.lists[this.tab]?.list)?.key(key) ?? false;
     return true;

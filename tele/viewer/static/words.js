@@ -26,7 +26,11 @@ function duration(milliseconds) {
   const parted = (whole, large, small) => `${sign}${Math.floor(whole / 60)} ${large} ${String(whole % 60).padStart(2, "0")} ${small}`;
   if (size < 999.5) return `${sign}${three(size)} ms`;
   if (size < 59950) return `${sign}${three(size / 1000)} s`;
-  return size < 3599500 ? parted(Math.round(size / 1000), "min", "s") : parted(Math.round(size / 60000), "h", "min");
+  if (size < 3599500) return parted(Math.round(size / 1000), "min", "s");
+  if (size < 172770000) return parted(Math.round(size / 60000), "h", "min");
+  const hours = Math.round(size / 3600000);
+  const rest = hours % 24 ? ` ${String(hours % 24).padStart(2, "0")} h` : "";
+  return `${sign}${count(Math.floor(hours / 24))} d${rest}`;
 }
 
 function usd(dollars) {
