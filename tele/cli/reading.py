@@ -44,7 +44,8 @@ def reading(path: Path | None, *, experiment: str | None = None, memory: str | N
 
 def known_experiment(store: Store, name: str) -> str:
     """SQL text of `name`, which an experiment bears; raises UnknownExperiment with the nearest names."""
-    names = [found for (found,) in store.rows("SELECT experiment FROM experiments")]
+    # Not of the view `experiments`, which reads the log three times: that tells among many experiments.
+    names = [found for (found,) in store.rows("SELECT DISTINCT experiment FROM events ORDER BY experiment")]
     if name not in names:
         raise UnknownExperiment(name, difflib.get_close_matches(name, names, 3))
     return quoted(name)

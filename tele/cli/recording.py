@@ -86,7 +86,7 @@ def seal(
     """
     import os
 
-    from tele.cli.output import safe
+    from tele.cli.output import count, safe
     from tele.store.layout import open_layout
     from tele.store.seal import seal as run_seal
 
@@ -96,7 +96,8 @@ def seal(
     for line in report.damage:
         print(f"tele: {safe(line)}", file=sys.stderr)
     if not quiet:
-        print(f"Sealed {report.rows:,} rows into {report.segments} segments; {report.open} spans are still open.")
+        rows, segments, spans = count(report.rows, "row"), count(report.segments, "segment"), count(report.open, "span")
+        print(f"Sealed {rows} into {segments}; still open: {spans}.")
 
 
 @app.command()

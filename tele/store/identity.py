@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from tele.store.layout import FORMAT, ID, Layout, refuse_links, second
+from tele.store.layout import FORMAT, ID, Layout, refuse_unusable, second
 from tele.store.line import scan
 
 __all__ = ["recovered"]
@@ -15,11 +15,11 @@ __all__ = ["recovered"]
 def recovered(root: Path) -> Layout | None:
     """Layout of the store at `root` by its other files, which agree on one id; None where there is none.
 
-    Raises ForeignStore where one of its parts is a link.
+    Raises ForeignStore where the folder cannot be a store, whatever it holds.
 
     Where the second copy is lost too, so is the key of the store's hashes: it stands as zeros.
     """
-    refuse_links(root)
+    refuse_unusable(root)
     if copy := second(root):
         return copy
     found = {_named(path) for path in (*root.glob("manifest/*.json"), *root.glob("journal/w*.jsonl"))} - {""}

@@ -192,7 +192,7 @@ def _stands_alone(layout: Layout, writer: str) -> bool:
     # The names are looked up in the order in which a journal moves through them.
     names = (f".{writer}.new", f"{writer}.jsonl")
     return (
-        not any((layout.journals / name).exists() for name in names) and (layout.journals / f"{writer}.born").exists()
+        not any((layout.journals / name).is_file() for name in names) and (layout.journals / f"{writer}.born").exists()
     )
 
 
@@ -239,8 +239,10 @@ def forget(*paths: Path) -> None:
 
 
 def _listed(layout: Layout) -> list[str]:
+    """Names of files: a folder of such a name, or a pipe, which would never be read to its end, is passed over."""
     try:
-        return os.listdir(layout.journals)
+        with os.scandir(layout.journals) as found:
+            return [entry.name for entry in found if entry.is_file()]
     except FileNotFoundError:
         return []
 

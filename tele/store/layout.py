@@ -28,7 +28,7 @@ __all__ = [
     "network_filesystem",
     "open_layout",
     "prepare",
-    "refuse_links",
+    "refuse_unusable",
     "second",
     "write_identity",
 ]
@@ -113,7 +113,7 @@ def open_layout(path: Path | str | None = None) -> Layout:
     Raises NoStore, ForeignStore, NewerFormat or DamagedFile.
     """
     root = _absolute(find(path))
-    refuse_links(root)
+    refuse_unusable(root)
     try:
         return _read(root, root / "store.json")
     except FileNotFoundError:
@@ -129,8 +129,15 @@ def open_layout(path: Path | str | None = None) -> Layout:
         raise ForeignStore(root, "its store.json is not JSON") from None
 
 
-def refuse_links(root: Path) -> None:
-    """Raise ForeignStore where a part of a store is a link: what lies behind it is not ours to move or to remove."""
+def refuse_unusable(root: Path) -> None:
+    """Raise ForeignStore where DuckDB could not open the files, or where a part of the store is a link.
+
+    What lies behind a link is not ours to move or to remove; what nobody could read is not recorded either.
+    """
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        raise ForeignStore(root, "its path is no UTF-8 text, and DuckDB opens no file there") from None
     for part in (*_PARTS, "lease", "ingest", "claims"):
         if (root / part).is_symlink():
             raise ForeignStore(root, f"its {part} is a symbolic link")

@@ -57,7 +57,7 @@ def _lock(fd: int, layout: Layout, until: float) -> None:
             raise StoreNotWritable(layout.root, f"its file system has no locks ({error.strerror})") from None
         if locked:
             return
-        if time.monotonic() >= until:
+        if not time.monotonic() < until:  # so that `--wait nan` does not wait for ever
             raise StoreBusy(layout.root, _holder(fd))
         time.sleep(0.02)
 

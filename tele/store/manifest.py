@@ -66,8 +66,10 @@ class Segment:
     """By writer, stretches of record numbers: first and last. Its rows of the experiment lie within, and no others."""
     amendments: int | None = None
     """How many corrections are among the rows; None where nobody counted."""
-    above: list[list[str]] | None = None
-    """Trace and span id of the calls' parents that lie elsewhere; None where not known (see `nesting`)."""
+    outside: list[list[str]] | None = None
+    """Trace and span id of what the calls stand under and lies elsewhere; None where not known (see `nesting`)."""
+    own: bool = False
+    """Whether its spans were all recorded by tele, so that none of them is told elsewhere too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,8 @@ def newest(layout: Layout, state: State) -> State:
 def link(layout: Layout, n: int) -> Link:
     """Read entry `n`; raises DamagedFile or NewerFormat."""
     path = _path(layout, n)
+    if path.is_fifo():  # to read it would take for ever
+        raise DamagedFile(path, "it is no file")
     try:
         content = path.read_bytes()
     except FileNotFoundError:

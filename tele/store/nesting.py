@@ -1,47 +1,62 @@
 """Whether some call of a model wraps another, told by the segments themselves: most stores hold none.
 
-The view `llm_calls` leaves out calls that repeat the tokens of a child, which takes a join of the log with itself.
-Where each segment says that none of its calls is such a wrapper, and names the few parents of calls that lie outside
-it, only those have to be looked at. Span ids are taken to be unique within their trace, as they are by definition.
+The view `llm_calls` leaves out calls that repeat the tokens of a call below them, which takes joins of the log with
+itself. Where each segment says that none of its calls is such a wrapper, and names the few spans above its calls that
+lie outside it, only those have to be looked at. That trusts span ids to be unique within their trace. Those that were
+made here are; where segments may hold the same foreign trace, told twice and differently, they are looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from tele.store.manifest import Segment
 from tele.store.schema import quoted
-from tele.store.views import CALL, TOKENS
+from tele.store.views import COUNTED, PLAIN, TOKENS, WRAPPED
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["MOST_ABOVE", "above", "flat", "moved"]
+__all__ = ["MOST_OUTSIDE", "OWN", "flat", "moved", "outside"]
 
-MOST_ABOVE = 32
-"""Parents outside that one segment names: as many traces as are at work at a time; more are not worth their bytes."""
+MOST_OUTSIDE = 32
+"""Spans outside that one segment names: as many traces as are at work at a time; more are not worth their bytes."""
 _MOST_ASKED = 4_096
+_MOST_LEVELS = 32
+"""Spans of no model between a call and what may wrap it; of deeper ones it is not known whether it does."""
 
-_COUNTED = f"{CALL} AND {TOKENS} > 0"
+OWN = """coalesce(bool_and(event_id[13] = '7' AND event_id[:5] = printf('%012x', start_ns // 1000000)[:5])
+    FILTER (kind = 'span'), TRUE)"""
+"""SQL: all spans got their event ids where they were recorded, from the time; ids of foreign ones are digests."""
+
 _READ = frozenset({"kind", "operation", "model", "input_tokens", "output_tokens", "trace_id", "span_id", "parent_id"})
 """Columns that decide what a wrapper is."""
 
 
-def above(con: duckdb.DuckDBPyConnection, rows: str) -> list[list[str]] | None:
-    """Return trace and span id of those parents of calls that are not among `rows` (SQL of a FROM clause).
+def outside(con: duckdb.DuckDBPyConnection, rows: str) -> list[list[str]] | None:
+    """Return trace and span id of what calls stand under and is not among `rows` (SQL of a FROM clause).
 
-    None where one of the rows wraps another of them, or where the parents are more than `MOST_ABOVE`.
+    It is what the nearest spans above a call that are of no model name as their parent. None where one of the rows
+    wraps another of them, where that is too deep to say, or where there are more than `MOST_OUTSIDE`.
     """
     found = con.execute(f"""
-        WITH parent AS (
-            SELECT DISTINCT trace_id, parent_id AS span_id FROM {rows} WHERE {_COUNTED} AND parent_id <> span_id),
-        here AS (SELECT trace_id, span_id, {_COUNTED} AS counted FROM {rows} WHERE kind = 'span')
-        SELECT trace_id, span_id, bool_or(counted) FROM parent LEFT JOIN here USING (trace_id, span_id)
+        WITH RECURSIVE up AS (
+            SELECT DISTINCT trace_id, parent_id AS span_id, 1 AS level
+            FROM {rows} WHERE {COUNTED} AND parent_id <> span_id
+            UNION
+            SELECT trace_id, parent_id, level + 1
+            FROM up JOIN (SELECT trace_id, span_id, parent_id FROM {rows} WHERE {PLAIN} AND parent_id <> span_id)
+                AS plain USING (trace_id, span_id)
+            WHERE level <= {_MOST_LEVELS}),
+        here AS (SELECT trace_id, span_id, {COUNTED} AS counted FROM {rows} WHERE kind = 'span')
+        SELECT trace_id, span_id, coalesce(bool_or(counted), FALSE) OR max(level) > {_MOST_LEVELS}
+        FROM up LEFT JOIN here USING (trace_id, span_id)
         WHERE trace_id IS NOT NULL
-        GROUP BY trace_id, span_id HAVING count(counted) = 0 OR bool_or(counted)
-        ORDER BY trace_id, span_id LIMIT {MOST_ABOVE + 1}""").fetchall()
-    if len(found) > MOST_ABOVE or any(wraps for *_, wraps in found):
+        GROUP BY trace_id, span_id HAVING count(counted) = 0 OR bool_or(counted) OR max(level) > {_MOST_LEVELS}
+        ORDER BY trace_id, span_id LIMIT {MOST_OUTSIDE + 1}""").fetchall()
+    if len(found) > MOST_OUTSIDE or any(wraps for *_, wraps in found):
         return None
     return [[trace, span] for trace, span, _ in found]
 
@@ -51,23 +66,60 @@ def flat(con: duckdb.DuckDBPyConnection, segments: Iterable[Segment], *, tail: b
 
     False where that would take a look at all rows. `con` has the view `events_raw`.
     """
-    parts = [segment.above for segment in segments]
+    parts = []
+    foreign = []
+    for segment in segments:
+        parts.append(segment.outside)
+        if not segment.own:
+            foreign.append((segment.min_trace, segment.max_trace))
     if tail:
-        parts.append(above(con, "tail"))
+        parts.append(outside(con, "tail"))
+        [(own, low, high)] = con.execute(f"SELECT {OWN}, min(trace_id), max(trace_id) FROM tail").fetchall()
+        if not own:
+            foreign.append((low, high))
     asked: set[tuple[str, str]] = set()
     for part in parts:
         if part is None:
             return False
         asked |= {(trace, span) for trace, span in part}
-    if len(asked) > _MOST_ASKED:
+    return not _wrapper(con, asked) and not _told_twice(con, foreign)
+
+
+def _wrapper(con: duckdb.DuckDBPyConnection, asked: set[tuple[str, str]]) -> bool:
+    """Return whether one of these spans, or one above it with none of a model between, may be a wrapper."""
+    seen = set(asked)
+    for _ in range(_MOST_LEVELS):
+        if not asked:
+            return False
+        if len(seen) > _MOST_ASKED:
+            return True
+        traces = ", ".join(sorted({quoted(trace) for trace, _ in asked}))
+        spans = ", ".join(sorted({quoted(span) for _, span in asked}))  # alone, it is compared before others are read
+        places = ", ".join(f"({quoted(trace)}, {quoted(span)})" for trace, span in sorted(asked))
+        above = con.execute(f"""SELECT DISTINCT trace_id, parent_id, {COUNTED} FROM events_raw
+            WHERE trace_id IN ({traces}) AND span_id IN ({spans}) AND (trace_id, span_id) IN ({places})
+                AND (({COUNTED}) OR ({PLAIN}))""")
+        found = above.fetchall()
+        if any(wraps for *_, wraps in found):
+            return True
+        asked = {(trace, span) for trace, span, _ in found if span is not None} - seen
+        seen |= asked
+    return True
+
+
+def _told_twice(con: duckdb.DuckDBPyConnection, ranges: Iterable[tuple[str | None, str | None]]) -> bool:
+    """Return whether foreign traces that two parts may both hold may have a wrapper in one and its call in the other.
+
+    `ranges` are the least and the greatest trace id of each part.
+    """
+    known = [(low, high) for low, high in ranges if low is not None and high is not None]
+    shared = [(max(a[0], b[0]), min(a[1], b[1])) for a, b in combinations(known, 2) if a[0] <= b[1] and b[0] <= a[1]]
+    if not shared:
         return False
-    if not asked:
-        return True
-    traces = ", ".join(sorted({quoted(trace) for trace, _ in asked}))
-    places = ", ".join(f"({quoted(trace)}, {quoted(span)})" for trace, span in sorted(asked))
-    wrapper = f"""SELECT 1 FROM events_raw
-        WHERE trace_id IN ({traces}) AND (trace_id, span_id) IN ({places}) AND {_COUNTED} LIMIT 1"""
-    return not con.execute(wrapper).fetchall()
+    low, high = min(low for low, _ in shared), max(high for _, high in shared)
+    which = f"trace_id BETWEEN {quoted(low)} AND {quoted(high)}"
+    counted = f"nullif({TOKENS}, 0)"
+    return bool(con.execute(WRAPPED.format(which=which, tokens=counted)).fetchall())
 
 
 def moved(columns: Iterable[str]) -> bool:

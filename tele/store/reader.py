@@ -28,7 +28,7 @@ from tele.store.nesting import flat, moved
 from tele.store.readers import Attendance
 from tele.store.schema import empty_select, quoted
 from tele.store.segments import verify
-from tele.store.views import view_sql
+from tele.store.views import FLAT_CALLS, view_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,6 +39,8 @@ MEMORY_LIMIT = "800MB"
 """DuckDB's share; with Python a reader stays below 1 GiB, and spills what is larger."""
 _OPENING_LIMIT = "480MB"
 """Its share while the journals are read: then Python and Arrow hold lines as well."""
+_FOOTERS_KEPT = 1000
+"""Segments up to which the footers are read once and not for every query: one may take 70 kB of memory."""
 
 _LISTING = frozenset({"show", "describe", "information_schema", "duckdb_views", "pragma"})
 """Words of queries that ask which views there are."""
@@ -151,12 +153,15 @@ class Store:
 
     def _define(self, query: str) -> None:
         """Make the views that `query` names: each costs DuckDB a look at every segment, a query names one or two."""
-        words = set(re.findall(r"\w+", query.lower()))
-        if words & _LISTING:
-            words |= self._undefined.keys()
+        asked = set(re.findall(r"\w+", query.lower()))
+        words = asked | self._undefined.keys() if asked & _LISTING else asked
         for name in [name for name in self._undefined if name in words]:
             statement = self._undefined.pop(name, None)
             if statement is not None:
+                if name == "llm_calls" and self.flat_calls:
+                    statement = FLAT_CALLS
+                elif name in asked and name == "wrappers":  # joins of the log with itself: once is enough
+                    statement = statement.replace(" VIEW ", " TABLE ", 1)
                 self._define(statement)
                 self._con.execute(statement)
 
@@ -250,6 +255,7 @@ class Store:
     def _lock(self) -> None:
         """Let the connection read the segments and its own scratch, and nothing else (DuckDB's order matters)."""
         for setting in (
+            f"parquet_metadata_cache = {str(len(self._segments) <= _FOOTERS_KEPT).lower()}",
             f"allowed_directories = [{quoted(self.layout.segments)}]",
             "enable_external_access = false",
             "autoinstall_known_extensions = false",

@@ -77,7 +77,7 @@ def oldest(layout: Layout) -> int:
             continue
         path = layout.readers / name
         with contextlib.suppress(OSError, ValueError):
-            fd = os.open(path, os.O_RDONLY)
+            fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe of that name holds nobody up
             try:
                 if not try_lock(fd, shared=True):
                     least = min(least, int(name.lstrip(".")[:12]))

@@ -15,7 +15,7 @@ from tele.store.columns import SCHEMA_VERSION
 from tele.store.files import fsync_folder
 from tele.store.layout import Layout
 from tele.store.manifest import Segment
-from tele.store.nesting import above
+from tele.store.nesting import OWN, outside
 from tele.store.schema import quoted
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ ROW_GROUP = 20_480
 """Rows that are read together: few enough that one trace costs little; six times as many save 1 % of the bytes."""
 ORDER = "start_ns NULLS LAST, writer, seq"
 """How the rows of a segment are sorted."""
-_FACTS = """count(*), min(start_ns), max(start_ns), min(trace_id), max(trace_id),
-    count(*) FILTER (kind = 'event' AND name = 'tele.amended')"""
+_FACTS = f"""count(*), min(start_ns), max(start_ns), min(trace_id), max(trace_id),
+    count(*) FILTER (kind = 'event' AND name = 'tele.amended'), {OWN}"""
 _NAMED = 20
 _EXPERIMENT_ID = re.compile(r"e[0-9a-f]{20}")
 _OPTIONS = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 2, ROW_GROUP_SIZE {ROW_GROUP}"
@@ -57,16 +57,29 @@ def write(
         con.execute(f"COPY ({rows}) TO {quoted(temporary)} ({_OPTIONS}, {metadata})")
         path, size, digest = _settle(temporary)
         facts = con.execute(f"SELECT {_FACTS} FROM read_parquet({quoted(path)})").fetchall()
-        parents = above(con, f"read_parquet({quoted(path)})")
+        parents = outside(con, f"read_parquet({quoted(path)})")
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise StoreNotWritable(layout.root, _reason(error)) from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
     relative = str(path.relative_to(layout.root))
-    count, low, high, first, last, amended = facts[0]
+    count, low, high, first, last, amended, own = facts[0]
     segment = Segment(
-        relative, experiment_id, count, size, digest, SCHEMA_VERSION, low, high, first, last, ranges, amended, parents
+        relative,
+        experiment_id,
+        count,
+        size,
+        digest,
+        SCHEMA_VERSION,
+        low,
+        high,
+        first,
+        last,
+        ranges,
+        amended,
+        parents,
+        own,
     )
     _remember(_memory(layout), [_mark(segment, path.stat())])
     return segment

@@ -8,9 +8,13 @@ GenAI conventions (`chat`, `text_completion`, `generate_content`, `embeddings`, 
 operation, or none, that name a model and count tokens. Two sorts are left out, for they repeat what their children say:
 
 * agents and workflows (`invoke_agent`, `invoke_workflow`, `create_agent`, `plan`): what they count, their calls used;
-* wrappers: a call that counts tokens and has a direct child that is a call and counts tokens, whatever either calls
-  itself: `call_llm` above `openai.chat` is one call. A wrapper with some other span between it and the call is not
-  recognized: to look deeper would cost every query a join of the whole log with itself.
+* wrappers: a call that counts tokens and has below it a call that counts tokens, whatever either calls itself:
+  `call_llm` above `openai.chat` is one call. Between the two may stand spans that are nothing of a model's, which name
+  no operation and count no tokens (a retry, a request over HTTP). A tool or an agent between them ends it: what a tool
+  asks a model is a call of its own.
+
+`wrappers` names those. The reader finds them once and keeps them; where the segments say that there are none (see
+`nesting`) it does not look, and `llm_calls` is the calls alone.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from __future__ import annotations
 from tele.store.attributes import either, field, named
 from tele.store.reasoning import chain_versions_sql, chains_sql, reasoning_sql
 
-__all__ = ["AGGREGATES", "CALL", "INFERENCE", "TOKENS", "WRAPPED", "view_sql"]
+__all__ = ["AGGREGATES", "CALL", "COUNTED", "FLAT_CALLS", "INFERENCE", "PLAIN", "TOKENS", "WRAPPED", "view_sql"]
 
 INFERENCE = ("chat", "text_completion", "generate_content", "embeddings", "rerank")
 """Operations that are calls of a model."""
@@ -35,10 +39,18 @@ CALL = f"""kind = 'span' AND CASE
 TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
 """SQL: how many tokens a span counts."""
 
+COUNTED = f"{CALL} AND {TOKENS} > 0"
+"""SQL: this call counts tokens."""
+
+PLAIN = f"kind = 'span' AND operation IS NULL AND {TOKENS} = 0"
+"""SQL: this span may stand between a wrapper and what it wraps."""
+
 WRAPPED = """SELECT 1
 FROM (SELECT hash(span_id) AS id FROM events WHERE {tokens} IS NOT NULL AND {which}) AS call
-SEMI JOIN (SELECT hash(parent_id) AS id FROM events WHERE {tokens} IS NOT NULL AND parent_id IS NOT NULL AND {which})
-    AS child USING (id)
+SEMI JOIN (
+    SELECT hash(parent_id) AS id FROM events
+    WHERE (operation IS NULL OR {tokens} IS NOT NULL) AND kind = 'span' AND parent_id IS NOT NULL AND {which}) AS child
+    USING (id)
 LIMIT 1"""
 """SQL: a row where some span may be a wrapper; where there is none, `llm_calls` is `CALL` alone. To be filled in:
 `which` rows, and the column (`tokens`) that is known where a span counts any."""
@@ -48,16 +60,38 @@ _RUN_TYPE = """CASE WHEN started_ns IS NOT NULL THEN coalesce(attributes->>'$."r
 """SQL: trial or milestone; NULL where nothing says that tele ran it."""
 
 
-def _llm_calls() -> str:
-    return f"""SELECT * EXCLUDE (counted)
+_WRAPPERS = f"""WITH RECURSIVE call AS (
+    SELECT trace_id, span_id, parent_id FROM events WHERE {COUNTED}
+), plain AS (
+    SELECT trace_id, span_id, parent_id FROM events WHERE {PLAIN} AND parent_id IS NOT NULL
+), under AS (
+    -- spans of no model below a call, however deep, with the call that they are below
+    SELECT trace_id, parent_id AS top, span_id
+    FROM plain
+    SEMI JOIN (SELECT trace_id, span_id AS parent_id FROM call) AS counted USING (trace_id, parent_id)
+    UNION
+    SELECT trace_id, top, plain.span_id
+    FROM under
+    JOIN plain USING (trace_id)
+    WHERE plain.parent_id = under.span_id
+)
+SELECT trace_id, parent_id AS span_id
+FROM call
+SEMI JOIN (SELECT trace_id, span_id AS parent_id FROM call) AS counted USING (trace_id, parent_id)
+WHERE parent_id <> span_id
+UNION
+SELECT trace_id, top
+FROM under
+JOIN call USING (trace_id)
+WHERE call.parent_id = under.span_id AND call.span_id <> top"""
+
+_LLM_CALLS = f"""SELECT * EXCLUDE (counted)
 FROM (SELECT *, {TOKENS} > 0 AS counted FROM events WHERE {CALL})
-ANTI JOIN (
-    SELECT trace_id, parent_id AS span_id, TRUE AS counted
-    FROM events
-    WHERE {CALL} AND {TOKENS} > 0 AND parent_id <> span_id) AS child USING (trace_id, span_id, counted)"""
+ANTI JOIN (SELECT *, TRUE AS counted FROM wrappers) AS wrapper USING (trace_id, span_id, counted)"""
+FLAT_CALLS = f"CREATE OR REPLACE VIEW llm_calls AS\nSELECT *\nFROM events\nWHERE {CALL}"
+"""The view `llm_calls` of a store in which no call wraps another."""
 
-
-_RUNS = f"""WITH life AS (
+_RUNS = f"""WITH life AS MATERIALIZED (
     SELECT experiment_id, run_id,
         bool_or(name = 'tele.experiment.pruned') AS pruned,
         min(make_timestamptz((attributes->>'$.first_ns')::BIGINT // 1000))
@@ -245,7 +279,8 @@ def view_sql() -> dict[str, str]:
         "spans": "SELECT *\nFROM events\nWHERE kind = 'span'",
         "metrics": "SELECT *\nFROM events\nWHERE kind = 'metric'",
         "tools": "SELECT *\nFROM events\nWHERE kind = 'span' AND operation = 'execute_tool'",
-        "llm_calls": _llm_calls(),
+        "wrappers": _WRAPPERS,
+        "llm_calls": _LLM_CALLS,
         "runs": _RUNS,
         "experiments": _experiments(),
         "artifacts": named(_ARTIFACT, "kind = 'event' AND name = 'tele.experiment.artifact' AND run_id IS NOT NULL"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,17 @@ def test_a_part_that_is_a_link_is_refused_and_what_is_behind_it_is_left_alone(la
     assert (outside / "mine.txt").read_text() == "mine"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a path is always text")
+def test_a_folder_whose_path_duckdb_cannot_read_is_refused_before_anything_is_recorded_there(layout, tmp_path):
+    moved = layout.root.rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    for act in (open_layout, open_store, check, repair, prepare):
+        with pytest.raises(ForeignStore, match="no UTF-8 text"):
+            act(moved)
+    with pytest.raises(ForeignStore, match="no UTF-8 text"):
+        prepare(tmp_path / os.fsdecode(b"new\xff"))
+    assert os.listdir(os.fsencode(tmp_path)) == [b"caf\xe9"]
+
+
 @pytest.mark.parametrize("place", ["segments/zz", "blobs/aa"])
 def test_a_link_within_a_part_is_passed_over(layout, tmp_path, place):
     outside = tmp_path / "outside"
@@ -66,6 +78,26 @@ def test_a_link_within_a_part_is_passed_over(layout, tmp_path, place):
     seal(layout)
     repair(layout.root)
     assert sorted(path.name for path in outside.iterdir()) == [".bashrc", ".hidden", ".x.parquet", "table.parquet"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_and_is_called_like_one_of_ours_holds_nobody_up(layout, make):
+    for name in ("journal/w00ff.jsonl", f"readers/{1:012d}-1-{7:012x}"):
+        make(layout.root / name)
+    assert seal(layout).rows == 0
+    assert check(layout.root, deep=True).findings == ()
+    assert repair(layout.root).actions == ()
+    assert spans(layout) == [("work",)]
+
+
+def test_a_pipe_in_the_place_of_an_entry_is_named_and_set_aside(layout):
+    os.mkfifo(layout.manifest / f"{load(layout).n + 1:012d}.json")
+    with pytest.raises(DamagedFile, match="it is no file"):
+        load(layout)
+    assert [one.what for one in check(layout.root).findings] == ["it is no file"]
+    repair(layout.root)
+    assert check(layout.root).ok
+    assert spans(layout) == [("work",)]
 
 
 def test_files_that_are_not_ours_are_not_removed_from_the_folders_of_ours(layout):

@@ -5,9 +5,10 @@ import pytest
 import tele
 from tele.analysis import analyze
 from tele.store.compact import compact
-from tele.store.layout import open_layout
+from tele.store.layout import open_layout, prepare
 from tele.store.manifest import load
 from tele.store.seal import seal
+from tele.telemetry.ingest.into import ingest_into
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def store(tele_store):
 def sealed(store):
     tele.flush()
     seal(open_layout(store.path))
-    return [segment.above for segment in load(open_layout(store.path)).segments.values()]
+    return [segment.outside for segment in load(open_layout(store.path)).segments.values()]
 
 
 def call(name="chat m", **fields):
@@ -62,8 +63,60 @@ def test_a_parent_that_ends_after_its_child_was_sealed_is_asked_for(store, wraps
     assert len(sealed(store)) == 2
     assert requests(store) == (not wraps, 1)
     compact(open_layout(store.path))
-    assert [s.above for s in load(open_layout(store.path)).segments.values()] == [None if wraps else []]
+    assert [s.outside for s in load(open_layout(store.path)).segments.values()] == [None if wraps else []]
     assert requests(store) == (not wraps, 1)
+
+
+def test_a_wrapper_with_spans_of_no_model_between_is_found_wherever_the_parts_are_sealed(store):
+    with tele.experiment("e"), call("call_llm"):
+        with tele.span("retry") as retry:
+            with tele.span("http"), call():
+                pass
+            assert sealed(store) == [[[retry.trace_id, retry.span_id]]]
+        assert sealed(store)[1:] == [[]]
+
+    assert len(sealed(store)) == 3
+    assert requests(store) == (False, 1)
+    compact(open_layout(store.path))
+    assert sealed(store) == [None]
+    assert requests(store) == (False, 1)
+
+
+def test_spans_of_no_model_above_and_below_calls_wrap_nothing(store):
+    with tele.experiment("e"), tele.span("run"):
+        for _ in range(2):
+            with tele.span("step"), call(), tele.span("POST"):
+                pass
+            sealed(store)
+
+    assert len(sealed(store)) == 3
+    assert requests(store) == (True, 2)
+
+
+def test_a_deep_stack_of_spans_is_not_climbed_to_its_end(store, monkeypatch):
+    monkeypatch.setattr("tele.store.nesting._MOST_LEVELS", 2)
+    with tele.experiment("e"), tele.span("a"), tele.span("b"), tele.span("c"), tele.span("d"), call():
+        pass
+
+    assert sealed(store) == [None]
+    assert requests(store) == (False, 1)
+
+
+def test_a_trace_that_was_told_twice_is_looked_at(tele_store, tmp_path):
+    def told(file, **tokens):
+        lines = [f"{n},{n - 1 or None},s{n},{tokens.get(f's{n}')},{'0' * 31}a".replace("None", "") for n in (1, 2)]
+        path = tmp_path / file
+        path.write_text("\n".join(["id,above,name,tokens,trace", *lines]))
+        select = """SELECT trace::VARCHAR AS trace_id, format('{:016x}', id) AS span_id, name, 'chat' AS operation,
+            format('{:016x}', above) AS parent_id, 'm' AS model, tokens AS input_tokens FROM source"""
+        ingest_into(prepare(tele_store.path), [path], experiment="e", select=select)
+
+    told("first.csv", s2=7)
+    told("second.csv", s1=7)
+
+    with tele.open(tele_store.path) as reader:
+        assert reader.flat_calls is False
+        assert reader.rows("SELECT sum(input_tokens) FROM llm_calls") == [(7,)]
 
 
 def test_an_unsealed_wrapper_is_seen(store):
@@ -88,7 +141,7 @@ def test_a_correction_of_what_makes_a_call_is_not_taken_for_granted(store):
 
 
 def test_a_segment_of_before_says_nothing(store, monkeypatch):
-    monkeypatch.setattr("tele.store.segments.above", lambda *_: None)
+    monkeypatch.setattr("tele.store.segments.outside", lambda *_: None)
     with tele.experiment("e"), call():
         pass
 

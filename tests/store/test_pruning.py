@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tele.store import segments
+from tele.store import reader, segments
 from tele.store.compact import compact
 from tele.store.journal import Journal
 from tele.store.layout import prepare
@@ -212,6 +212,21 @@ def test_compacted_files_prune_as_the_small_ones_did(layout, tmp_path, monkeypat
     assert (files, there) == (1, -(-3 * ROWS // ROW_GROUP))
     assert 1 <= by_trace <= 2
     assert 1 <= by_time <= 2
+
+
+def test_footers_stay_in_memory_for_the_next_question_where_there_are_few_and_not_where_that_would_be_much(
+    layout, monkeypatch
+):
+    def kept():
+        with open_store(layout.root) as store:
+            store.rows("SELECT * FROM events WHERE trace_id = 'none'")
+            [(held,)] = store.rows("SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'OBJECT_CACHE'")
+        return held
+
+    footers = sum(pq.read_metadata(path).serialized_size for path in layout.segments.rglob("*.parquet"))
+    assert kept() > footers
+    monkeypatch.setattr(reader, "_FOOTERS_KEPT", len(EXPERIMENTS) * SEALS - 1)
+    assert kept() < footers / 10
 
 
 def test_every_row_group_has_the_statistics_and_the_filter_that_this_needs(groups):

@@ -59,6 +59,7 @@ def test_views_come_in_an_order_in_which_they_can_be_made():
         "spans",
         "metrics",
         "tools",
+        "wrappers",
         "llm_calls",
         "runs",
         "experiments",
@@ -118,6 +119,11 @@ def call(id_, parent=None, **fields):
         ([call("itself", "itself")], {"itself"}),
         ([call("agent", operation="invoke_agent"), span("step", "agent"), call("inner", "step")], {"inner"}),
         ([call("agent", operation="invoke_agent")], set()),
+        ([call("outer"), span("retry", "outer"), span("http", "retry"), call("inner", "http")], {"inner"}),
+        ([call("outer"), span("try", "outer"), call("middle", "try"), span("a", "middle"), call("b", "a")], {"b"}),
+        ([call("outer"), span("tool", "outer", operation="execute_tool"), call("own", "tool")], {"outer", "own"}),
+        ([call("outer"), span("step", "outer", input_tokens=5), call("inner", "step")], {"outer", "inner"}),
+        ([call("itself"), span("round", "itself"), call("itself", "round")], {"itself"}),
     ],
 )
 def test_agents_and_wrappers_are_no_calls(log, records, calls):

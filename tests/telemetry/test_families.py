@@ -139,3 +139,39 @@ def test_the_table_has_a_row_for_each_event():
     assert all(row.count("|") == 7 for row in rows)
     assert {family.category for family in FAMILIES} == {each.category for each in event_types()}
     assert {each.category for each in event_types("training")} == {"training"}
+
+
+def test_an_event_that_comes_in_has_its_one_name_and_leaves_under_its_own(tele_store):
+    from tele.telemetry.ingest import Place, otlp
+    from tele.telemetry.otel.outward import log, span
+
+    answered = [{"key": "answer", "value": {"stringValue": "42"}}]
+    record = {"timeUnixNano": "5", "eventName": "crucible_ensemble/predict/stop", "attributes": answered}
+    within = {"timeUnixNano": "6", "name": "[:crucible_ensemble, :vote, :complete]"}
+    known = {"timeUnixNano": "7", "name": "altar.tool.stop"}
+    logs = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
+    came = {"traceId": "1" * 32, "spanId": "2" * 16, "name": "s", "events": [within, known]}
+    spans = {"resourceSpans": [{"scopeSpans": [{"spans": [came]}]}]}
+
+    [stopped] = otlp.read(logs, Place("f"))
+    whole, voted, tool = otlp.read(spans, Place("f"))
+
+    assert [each["name"] for each in (stopped, voted, tool)] == [
+        "ensemble.prediction.stop",
+        "ensemble.vote.completed",
+        "altar.tool.stop",
+    ]
+    assert log(stopped) == record
+    assert span({**whole, "span_events": [voted, tool]})["events"] == [within, known]
+
+
+def test_an_alias_in_a_file_of_ones_own_is_found_in_the_views(tele_store, tmp_path):
+    from tele.store.layout import prepare
+    from tele.telemetry.ingest.into import ingest_into
+
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"event": "crucible_ensemble.predict.stop", "strategy": "majority", "answer": "42"}\n')
+    select = "SELECT 'event' AS kind, event AS name, {strategy: strategy, answer: answer} AS attributes FROM source"
+    ingest_into(prepare(tele_store.path), [path], experiment="e", select=select)
+
+    assert tele_store.rows("SELECT strategy, winner FROM ensembles") == [("majority", "42")]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from tele.telemetry.families import WRITTEN
 from tele.telemetry.ingest.record import Record
 
 __all__ = ["CARRIED", "EXPERIMENT", "PREFIX", "RESERVED", "SOURCE", "UNKNOWN", "lifted", "own"]
@@ -30,6 +31,7 @@ RESERVED = frozenset(
         *(f"otel.{name}" for name in ("event_name", "body", "severity_number", "severity_text", "metric", "point")),
         "otel.observed_time_unix_nano",
         "tele.flags",
+        WRITTEN,
     }
 )
 """Attributes that stand for OTLP's own fields (`ingest.record` says which)."""

@@ -242,13 +242,12 @@ def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
     found = {}
     for pair in pairs:
         value = pair.value
-        kind = value.WhichOneof("value")
-        found[pair.key] = value.string_value if kind == "string_value" else _value(value, kind)
+        found[pair.key] = value.string_value or value.int_value or _value(value)  # what is not said reads as nothing
     return found
 
 
-def _value(value: Any, kind: str | None = None) -> Any:
-    kind = kind or value.WhichOneof("value")
+def _value(value: Any) -> Any:
+    kind = value.WhichOneof("value")
     if kind == "double_value":
         return otlp.finite(value.double_value)
     if kind == "bytes_value":

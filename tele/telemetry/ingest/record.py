@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tele.telemetry.families import WRITTEN, resolve
 from tele.telemetry.ingest.span_events import said_by_events
 from tele.telemetry.normalise import normalise
 
@@ -287,18 +288,23 @@ def event_record(
     resource: dict[str, Any] | None = None,
     flags: list[str] | None = None,
 ) -> Record:
-    """Give the record of a point event. Its tokens and cost stay attributes: the span around it counts them."""
+    """Give the record of a point event, under its one name. Its tokens and cost stay attributes: the span counts them.
+
+    What a source calls it stands beside it, where the registry of families knows the event by another name.
+    """
+    said = _text(name)
+    called = said and resolve(said)
     failure: Record = {key: attributes[key] for key in ("exception.type", "error.type") if key in attributes}
     flags = [*(flags or []), *(["no_start"] if start_ns is None else [])]
     record: Record = {
         "kind": "event",
-        "name": _text(name),
+        "name": called,
         "start_ns": start_ns,
         "trace_id": trace_id,
         "span_id": span_id,
         "error_type": normalise(failure).get("error_type"),
         "error_message": _text(attributes.get("exception.message")),
-        "attributes": merged(attributes, {**otel, "tele.flags": flags}),
+        "attributes": merged(attributes, {**otel, "tele.flags": flags, WRITTEN: said if called != said else None}),
         "resource": resource,
     }
     return without_empty(record)
@@ -307,6 +313,8 @@ def event_record(
 def merged(attributes: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
     """Put our extra keys beside the source's own; a key that both have keeps the source's under `source.KEY`."""
     ours = {key: value for key, value in ours.items() if value not in (None, "", 0, [], {})}
+    if ours.keys().isdisjoint(attributes):
+        return {**attributes, **ours}
     return {**{f"source.{key}" if key in ours else key: value for key, value in attributes.items()}, **ours}
 
 

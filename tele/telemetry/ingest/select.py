@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tele.errors import BadInput, BadQuery
 from tele.store.columns import BY_NAME
+from tele.telemetry.families import WRITTEN, resolve
 from tele.telemetry.ingest.detect import Content, content
 from tele.telemetry.ingest.record import Place, Problem, Record, RecordError
 
@@ -219,6 +220,9 @@ def _record(columns: _Columns, row: Sequence[Any]) -> Record:
         record["name"] = record.get("operation", kind)
     if kind == "span":
         _complete(record, success_given=columns.success)
+    elif kind == "event" and (called := resolve(record["name"])) != record["name"]:
+        record["attributes"] = {**record.get("attributes", {}), WRITTEN: record["name"]}
+        record["name"] = called
     return record
 
 

@@ -54,26 +54,30 @@ def install(*, content: bool = True, parse: Parse | None = None) -> Instrumentat
     recorder = Recorder(content, _price_table(litellm), checked(parse))
     callback = type("TeleCallback", (_Callback, logger), {})()
     callback.recorder = recorder
+    callback.number = id(callback)  # LiteLLM tells callbacks of one class apart by such; the one before may be at work
     litellm.logging_callback_manager.add_litellm_callback(callback)
-    handle = Instrumentation("litellm", lambda: _take_out(litellm, callback))
-    handle.also(_watch_beginnings(recorder))
     atexit.register(recorder.leave)  # LiteLLM tells what it still holds when the process ends: after our last flush
-    handle.also(lambda: atexit.unregister(recorder.leave))
+    handle = Instrumentation("litellm", lambda: recorder.stop(lambda: _take_out(litellm, callback)))
+    handle.also(_watch_beginnings(recorder))
     return handle
 
 
 def _take_out(litellm: Any, callback: Any) -> None:
-    """Take the callback out of every list that LiteLLM copied it to; its own way forgets the one for inputs."""
+    """Take the callback out of every list that LiteLLM copied it to; its own way forgets the one for inputs.
+
+    The lists are replaced: another thread may be walking them, and would miss the callback behind this one.
+    """
     for name in _LISTS:
         kept = getattr(litellm, name, None)
-        while isinstance(kept, list) and callback in kept:
-            kept.remove(callback)
+        if isinstance(kept, list) and callback in kept:
+            setattr(litellm, name, [each for each in kept if each is not callback])
 
 
 class _Callback:
     """The methods that LiteLLM calls; their names and parameters are its own."""
 
     recorder: Recorder
+    number: int
 
     @guarded
     def log_pre_api_call(self, model: Any, messages: Any, kwargs: dict[str, Any]) -> None:
@@ -111,7 +115,22 @@ class Recorder:
         self._open = Bounded()
         self._places = Bounded()
         self._told = Bounded()
+        self._awaited = Bounded()
         self._leaving = False
+        self._removed: Callable[[], None] | None = None
+
+    def stop(self, remove: Callable[[], None]) -> None:
+        """Record no call that begins from now on, and `remove` the callback when the others have been told.
+
+        LiteLLM tells of a call on another thread, also after it has returned, and a stream ends when it was read.
+        """
+        self._removed = remove
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._removed is not None and not self._open and not self._awaited:
+            self._removed()
+            atexit.unregister(self.leave)
 
     def leave(self) -> None:
         """From now on every record is flushed at once: the process ends."""
@@ -121,11 +140,14 @@ class Recorder:
         """Remember that the call with this id is made where the running code is."""
         if isinstance(call_id, str):
             self._places.put(call_id, here.get())
+            self._awaited.put(call_id, value=True)
 
     def began(self, model: str, kwargs: Mapping[str, Any]) -> None:
         """Open a span: the request is about to be made."""
         call_id = kwargs.get("litellm_call_id")
         forbid(*_secrets(kwargs))
+        if self._unwatched(call_id):
+            return
         if isinstance(here.get(), ModelCall):
             self._open.put(call_id, _TOLD_ABOVE)
             return
@@ -136,10 +158,22 @@ class Recorder:
         elif "standard_logging_object" not in kwargs:  # one is there where the call was told already
             self._open.put(call_id, begin(_span(kwargs, model)))
 
+    def _unwatched(self, call_id: object) -> bool:
+        """Whether the call with this id was made when the library was watched no longer."""
+        return self._removed is not None and not (self._awaited.get(call_id) or self._open.get(call_id))
+
     def ended(self, kwargs: Mapping[str, Any], *, failed: bool) -> None:
         """Record the outcome of a call."""
-        payload = _payload(kwargs)
         call_id = kwargs.get("litellm_call_id")
+        if not self._unwatched(call_id):
+            try:
+                self._ended(call_id, kwargs, failed=failed)
+            finally:
+                self._awaited.pop(call_id)
+                self._settle()
+
+    def _ended(self, call_id: Any, kwargs: Mapping[str, Any], *, failed: bool) -> None:
+        payload = _payload(kwargs)
         span = self._open.pop(call_id)
         place = (self._places.get if failed else self._places.pop)(call_id)  # what failed may be tried again
         told = (call_id, failed, None if failed else payload.get("id"))

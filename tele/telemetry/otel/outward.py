@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from tele.telemetry.families import WRITTEN
 from tele.telemetry.ingest.carried import EXPERIMENT, PREFIX, RESERVED, SOURCE, UNKNOWN
 from tele.telemetry.normalise import normalise
 from tele.telemetry.otel.document import any_value, camel, key_values
@@ -39,6 +40,8 @@ _SAID = {
     "output": "output.value",
 }
 """Column to the attribute that the normaliser reads first."""
+_ALSO = {"model": "llm.model_name", "cache_write_tokens": "gen_ai.usage.cache_creation.input_tokens"}
+"""What is said a second time, in words that more backends know."""
 _OURS = ("run_id", "condition", "replicate", "item_id", "seed", "cluster", "tags", "step", "price_ref")
 _COUNTS = ("attributes", "events", "links")
 _FAILURE = ("exception.type", "error.type")
@@ -105,7 +108,7 @@ def _span_event(row: Row) -> dict[str, Any]:
     return _present(
         {
             "timeUnixNano": _nanos(row.get("start_ns")),
-            "name": row.get("name"),
+            "name": fields.own.get(WRITTEN, row.get("name")),
             "attributes": key_values(fields.rest),
             **_dropped(fields.own),
         }
@@ -133,7 +136,7 @@ def log(row: Row) -> dict[str, Any]:
         "observedTimeUnixNano": _nanos(own.get("otel.observed_time_unix_nano") if came_as_log else row.get("start_ns")),
         "traceId": row.get("trace_id"),
         "spanId": row.get("span_id"),
-        "eventName": own.get("otel.event_name") if came_as_log else row.get("name"),
+        "eventName": own.get("otel.event_name") if came_as_log else own.get(WRITTEN, row.get("name")),
         "attributes": key_values(attributes),
         **severity,
         **_dropped(own),
@@ -246,8 +249,15 @@ def _say(row: Row, attributes: dict[str, Any], said: Mapping[str, Any]) -> None:
     """Put the columns of a row that nothing says among its attributes; a correction stands over what came."""
     for column, key in _SAID.items():
         value = row.get(column)
-        if value is not None and said.get(column) != value:
-            attributes[key] = value if not isinstance(value, (list, dict)) else orjson.dumps(value).decode()
+        if value is None or said.get(column) == value:
+            continue
+        is_json = isinstance(value, (list, dict))
+        attributes[key] = orjson.dumps(value).decode() if is_json else value
+        if column in _ALSO:
+            attributes.setdefault(_ALSO[column], value)
+        if column in {"input", "output"}:
+            kind = "application/json" if is_json else "text/plain"
+            attributes.setdefault(key.replace(".value", ".mime_type"), kind)
     if row.get("ttft_ms") is not None and said.get("ttft_ms") != row["ttft_ms"]:
         attributes["gen_ai.response.time_to_first_chunk"] = row["ttft_ms"] / 1000
     for column in _OURS:

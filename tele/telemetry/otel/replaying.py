@@ -15,7 +15,7 @@ from tele.store.names import experiment_id
 from tele.store.reader import Store, open_store
 from tele.telemetry.ingest.protobuf import Signal
 from tele.telemetry.otel.outward import Row, request
-from tele.telemetry.otel.sending import PATIENCE, Endpoint, TooLarge, endpoint, public
+from tele.telemetry.otel.sending import PATIENCE, Endpoint, NoPath, TooLarge, endpoint, public
 from tele.telemetry.otel.stored import Kind, open_spans, rows
 
 __all__ = ["BATCH", "BATCH_BYTES", "Replayed", "replay", "send"]
@@ -25,6 +25,7 @@ BATCH = 512
 BATCH_BYTES = 4 << 20
 """Bytes of one request before it is compressed, nearly; an item that is larger goes alone."""
 _SIGNALS: tuple[tuple[Signal, Kind], ...] = (("traces", "span"), ("logs", "event"), ("metrics", "metric"))
+_NAMED: dict[Signal, str] = {"traces": "spans", "logs": "log records", "metrics": "data points"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ class _Sender:
         self.on_progress = on_progress
         self.counts: Counter[str] = Counter()
         self.messages: dict[str, None] = {}
+        self.refused: set[Signal] = set()
+        """Signals that an endpoint which took another has no place for: counted, no longer sent."""
 
     def send_all(self, found: Iterable[Row], signal: Signal) -> None:
         """Send all rows of one signal."""
@@ -137,8 +140,18 @@ class _Sender:
             self._send(batch, signal)
 
     def _send(self, batch: list[Row], signal: Signal) -> None:
+        if signal in self.refused:
+            self.counts["rejected"] += len(batch)
+            return
         try:
             rejected, message = self.to.send(request(batch, signal), signal)
+        except NoPath as error:
+            if not self.counts["requests"]:  # the address is wrong, as far as anybody knows
+                raise
+            self.refused.add(signal)
+            self.counts["rejected"] += len(batch)
+            self.messages[f"no {_NAMED[signal]} are taken ({error.why})"] = None
+            return
         except TooLarge:
             if len(batch) == 1:
                 raise NotSent(

@@ -29,7 +29,7 @@ from tele.telemetry.ingest.protobuf import Signal
 from tele.telemetry.otel.wire import PROTOCOLS, Protocol, encoded
 from tele.telemetry.redact import redact
 
-__all__ = ["Endpoint", "TooLarge", "endpoint", "public"]
+__all__ = ["Endpoint", "NoPath", "TooLarge", "endpoint", "public"]
 
 DEFAULT_URL = "http://localhost:4318"
 TIMEOUT = 10.0
@@ -38,6 +38,7 @@ PATIENCE = 60.0
 _AGAIN = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _TOO_LARGE = 413
+_NO_PATH = frozenset({404, 405, 501})
 _SHOWN = 300
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
@@ -49,6 +50,10 @@ _KNOWN_WORDS = frozenset({*PROTOCOLS.values(), "Basic", "Bearer"})
 
 class TooLarge(Exception):
     """The endpoint takes no request of this size."""
+
+
+class NoPath(NotSent):
+    """The endpoint has no such path: many take traces alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,8 @@ class Endpoint:
     def send(self, document: dict[str, Any], signal: Signal) -> tuple[int, str]:
         """Send one export request; return how many of its items were rejected, and what the endpoint says of them.
 
-        Raises NotSent where the endpoint refuses it or does not answer, TooLarge where the request should be split.
+        Raises NotSent where the endpoint refuses it or does not answer (NoPath where it has no place for the signal),
+        TooLarge where the request should be split.
         """
         body = encoded(document, signal, self.protocol)
         headers = {"Content-Type": PROTOCOLS[self.protocol], "User-Agent": "tele", **self.headers.get(signal, {})}
@@ -98,7 +104,8 @@ class Endpoint:
                 raise TooLarge from None
             why = f"it answers {error.code}{f': {said}' if said else ''}"
             if error.code not in _AGAIN:
-                raise NotSent(public(request.full_url), why) from None
+                refused = NoPath if error.code in _NO_PATH else NotSent
+                raise refused(public(request.full_url), why) from None
             return why, _after(error.headers.get("Retry-After"))
         except urllib.error.URLError as error:
             if isinstance(error.reason, ssl.SSLCertVerificationError):

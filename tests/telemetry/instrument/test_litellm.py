@@ -291,6 +291,20 @@ class TestOnce:
         assert len(calls(tele_store, "name")) == 1
         assert not [callback for callback in litellm.callbacks if type(callback).__name__ == "TeleCallback"]
 
+    def test_calls_on_the_way_when_it_is_removed_are_told_to_their_end_and_no_others(self, tele_store):
+        with instrument("litellm"):
+            litellm.completion(**ASK, mock_response="hi")  # it is told on another thread, after this block
+        handle = instrument("litellm")
+        stream = iter(litellm.completion(**ASK, mock_response="one two three four", stream=True))
+        next(stream)
+        handle.remove()
+        rest = list(stream)
+        litellm.completion(**ASK, mock_response="not watched")
+        found = calls(tele_store, "status, output_tokens > 0", 2)
+        assert (found, len(rest) > 1) == ([("ok", True)] * 2, True)
+        for name in ("callbacks", "success_callback", "_async_success_callback", "input_callback"):
+            assert not [each for each in getattr(litellm, name) if type(each).__name__ == "TeleCallback"]
+
 
 def test_what_litellm_tells_when_the_process_ends_is_kept(tmp_path):
     """Its callbacks of async calls run on a loop that is gone by then, and a buffered store was flushed already."""

@@ -109,6 +109,10 @@ def test_everything_arrives_with_corrections_applied(stored, collector, protocol
         "cost_usd": 0.25,
     }
     assert chat["input"] == ["x" * 50_000]
+    assert {key: chat["attributes"][key] for key in ("llm.model_name", "input.mime_type")} == {
+        "llm.model_name": "m",  # what Phoenix, and others that speak OpenInference, look for
+        "input.mime_type": "application/json",
+    }
     assert (bad["status"], bad["error_type"], bad["error_message"]) == ("error", "ValueError", "no")
     names = [record["name"] for record in collector.records("logs")]
     assert "said" in names
@@ -267,6 +271,21 @@ def test_a_refusal_is_final_and_says_what_the_endpoint_said(stored, collector):
         with pytest.raises(NotSent, match=f"answers {status}: not like this"):
             replay(stored, collector)
         assert len(collector.requests) == number
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_an_endpoint_for_traces_alone_gets_them_and_the_rest_is_counted(stored, collector, status):
+    whole = replay(stored, collector)
+    before = len(collector.requests)
+    collector.answers = [(200, {}, b""), (status, {}, b""), (status, {}, b"")]
+    done = replay(stored, collector)
+    assert len(collector.requests) == before + 3
+    assert (done.spans, done.log_records, done.data_points, done.requests) == (2, 0, 0, 1)
+    assert done.rejected == whole.log_records + whole.data_points
+    assert done.messages == (
+        f"no log records are taken (it answers {status})",
+        f"no data points are taken (it answers {status})",
+    )
 
 
 def test_a_request_that_is_too_large_is_split(stored, collector):
