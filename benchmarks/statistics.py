@@ -2,8 +2,8 @@
 
 scipy is given its fastest form: one sample of differences, a statistic that works along an axis, and batches of 500
 draws. Ours tables the sums of eight signs at a time (`sign_flip`), and takes the distribution of a resampled mean by
-saddlepoint, as endless draws would give it (`bootstrap_mean`). `bootstrap` draws, for statistics that have no closed
-form; no budget is set for it.
+saddlepoint, as endless draws would give it (`bootstrap_mean`). `permutation` deals two samples of equal size out anew.
+`bootstrap` draws, for statistics that have no closed form; no budget is set for it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def rows(settings: Settings) -> list[Row]:
     for n, rounds in ((1_000, settings.rounds), (10_000, min(3, settings.rounds))):
         rng = np.random.default_rng(n)
         found.append(_permutation(rng.normal(2 / math.sqrt(n), 1, n), rounds))
+        found.append(_shuffled(rng.normal(4 / math.sqrt(n), 1, n // 2), rng.normal(0, 1, n // 2), rounds))
         found += _bootstrap(rng.lognormal(size=n), rounds)
     return found
 
@@ -58,6 +59,38 @@ def _permutation(d: np.ndarray[Any, Any], rounds: int) -> Row:
     took = race({"tele": lambda: cpu(ours), "scipy": lambda: cpu(theirs)}, rounds)
     what = f"sign-flip permutation, {d.size:,} pairs"
     return row(f"permutation-{d.size}", what, took, "tele", "scipy", HOLD, per=1, note=f"p {one:.4f} and {two:.4f}")
+
+
+def _shuffled(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], rounds: int) -> Row:
+    from scipy.stats import permutation_test
+
+    from tele.analysis.stats.shuffle import permutation
+
+    def means(x: Any, y: Any, axis: int) -> Any:
+        return x.mean(axis=axis) - y.mean(axis=axis)
+
+    def theirs() -> float:
+        return float(
+            permutation_test(
+                (x, y), means, permutation_type="independent", n_resamples=DRAWS, vectorized=True, batch=500, rng=1
+            ).pvalue
+        )
+
+    def ours() -> float:
+        return permutation(x, y, statistic="mean", draws=DRAWS).p_value
+
+    one, two = ours(), theirs()
+    _agree(one, two)
+    took = race({"tele": lambda: cpu(ours), "scipy": lambda: cpu(theirs)}, rounds)
+    what, note = f"permutation of two samples, {x.size + y.size:,} values", f"p {one:.4f} and {two:.4f}"
+    return row(f"shuffle-{x.size + y.size}", what, took, "tele", "scipy", HOLD, per=1, note=note)
+
+
+def _agree(one: float, two: float) -> None:
+    """Refuse p-values that differ by more than drawing explains; a two-sided one is twice a tail."""
+    error = math.sqrt(2 * max(one, 1 / DRAWS) * (2 - one) / DRAWS)
+    if abs(one - two) > 4 * error + 2 / DRAWS:
+        raise RuntimeError(f"the p-values differ by more than their Monte Carlo error: {one} and {two}")
 
 
 def _bootstrap(x: np.ndarray[Any, Any], rounds: int) -> list[Row]:

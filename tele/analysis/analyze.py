@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["analyze"]
 
-_SAMPLED, _REASONED = "tele.experiment.sampled", "causal_trace.event.created"
+_SAMPLED = "tele.experiment.sampled"
 _DECLARED = "tele.experiment.declared"
 _ENSEMBLES = frozenset({"ensemble", "ensemble.result"})
+_REASONED = frozenset({"causal_trace.event.created", "causal_trace.chain.created"})
+"""An answer without a single event is a chain too: that nothing was said is to be seen."""
 
 
 def analyze(
@@ -75,7 +77,7 @@ def analyze(
         groups=groups,
         sampling_rate=_sampling_rate(reader, seen),
         ensembles=_ensembles(reader, seen.scope) if _ENSEMBLES & seen.event_names else None,
-        reasoning=_reasoning(reader, seen.scope) if _REASONED in seen.event_names else None,
+        reasoning=_reasoning(reader, seen.scope) if _REASONED & seen.event_names else None,
         metrics_config=config,
         custom=custom_metrics(reader, seen, names, columns, config.custom) if config else None,
         detail=look(Asked(reader, seen, asked, names, columns, groups, wanted), sections) if sections else None,
@@ -126,9 +128,6 @@ def _ensembles(reader: Reader, scope: Scope) -> Ensembles | None:
 
 
 def _reasoning(reader: Reader, scope: Scope) -> Reasoning:
-    chains = f"SELECT chain_id, run_id, condition, replicate, item_id FROM reasoning WHERE {scope.told}"
-    count = reader.rows(
-        f"SELECT count(*) FROM (SELECT DISTINCT * FROM ({chains}) WHERE chain_id IS NOT NULL)", scope.params
-    )[0][0]
+    count = reader.rows(f"SELECT count(*) FROM chains WHERE {scope.told}", scope.params)[0][0]
     row = reader.rows(f"SELECT count(*), avg(confidence) FROM reasoning WHERE {scope.told}", scope.params)[0]
     return Reasoning(count, *row)

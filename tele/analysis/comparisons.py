@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tele.errors import BadInput
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = [
     "Absent",
@@ -180,14 +181,11 @@ class Comparisons:
             "notes": list(self.notes),
         }
 
-    def frame(self) -> Any:
-        """Return one row for each comparison as a polars frame; BadInput where polars is not installed."""
-        try:
-            import polars as pl
-        except ImportError:
-            raise BadInput("A frame is polars': pip install 'tele[frames]'.") from None
+    def frame(self) -> pl.LazyFrame:
+        """Return one row for each comparison as a polars LazyFrame; BadInput where polars is not installed."""
+        from tele.analysis.frames import frame
 
-        return pl.DataFrame([_row(one) for one in self.comparisons], infer_schema_length=None)
+        return frame({"groups": [], "comparisons": [one.to_dict() for one in self.comparisons]}, "comparisons")
 
     def _repr_html_(self) -> str:
         from tele.analysis.compare.table import html
@@ -214,17 +212,6 @@ class Check:
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         return {name: plain(value) for name, value in asdict(self).items()}
-
-
-def _row(one: Comparison) -> dict[str, Any]:
-    found = one.to_dict()
-    n = found.pop("n")
-    found["n_baseline"], found["n_treatment"] = n if isinstance(n, list) else (n, n)
-    low, high = found.pop("difference_interval") or (None, None)
-    df = found.pop("df")
-    found |= {"df": df if isinstance(df, float | int | None) else None, "difference_low": low, "difference_high": high}
-    found.pop("also")
-    return found
 
 
 def plain(value: Any) -> Any:

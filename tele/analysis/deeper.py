@@ -102,7 +102,8 @@ def _censored(cut: Any) -> Cells:
         return {}
     beyond = f"> {duration(max(cut.timeouts_ms))}"
     figures = {name: beyond if value is None else duration(value) for name, value in cut.percentiles.items()}
-    return {"cut off": number(cut.censored)} | figures
+    tested = {} if cut.log_rank is None else {"log-rank p": f"{cut.log_rank.p_value:.2g}"}
+    return {"cut off": number(cut.censored)} | figures | tested
 
 
 def _cost(entries: Sequence[Any]) -> Section:

@@ -16,7 +16,8 @@ __all__ = ["flat", "frame", "rows"]
 def frame(analysis: Mapping[str, Any], section: str | None) -> pl.LazyFrame:
     """Return a polars LazyFrame of the groups of an analysis, as its JSON has them, or of `section`.
 
-    Names of columns are the keys of the JSON with dots between: `key.condition`, `latency.p99`. Lists stay lists.
+    Names of columns are the keys of the JSON with dots between: `key.condition`, `latency.p99`. Lists stay lists, but
+    for what is one number here and two there: of comparisons `n_baseline`, `n_treatment`, `difference_low` and `_high`.
     Raises BadInput where polars is missing or there is no such section.
     """
     try:
@@ -38,9 +39,20 @@ def rows(analysis: Mapping[str, Any], section: str | None) -> list[dict[str, Any
     else:
         there = ["groups", *analysis.get("detail", {}), *(n for n in ("comparisons", "custom") if n in analysis)]
         raise BadInput(f"This analysis has no section {section!r}; it has {', '.join(there)}. Ask for it with detail.")
-    lines = [flat(one) for one in found]
+    lines = [flat(_sided(one) if section == "comparisons" else one) for one in found]
     columns = dict.fromkeys(name for line in lines for name in line)
-    return [{name: line.get(name) for name in columns} for line in lines]
+    whole = {name[:at] for name in columns for at, letter in enumerate(name) if letter == "."}  # None, or a mapping
+    return [{name: line.get(name) for name in columns if name not in whole} for line in lines]
+
+
+def _sided(one: Mapping[str, Any]) -> dict[str, Any]:
+    """A comparison with one column for each side and each end."""
+    n, df = one["n"], one["df"]
+    low, high = one["difference_interval"] or (None, None)
+    sides = {"n_baseline": n[0], "n_treatment": n[1]} if isinstance(n, list) else {"n_baseline": n, "n_treatment": n}
+    kept = {name: value for name, value in one.items() if name not in ("n", "difference_interval")}
+    ends = {"difference_low": low, "difference_high": high}
+    return {**kept, **sides, **ends, "df": None if isinstance(df, list) else df}
 
 
 def flat(value: Mapping[str, Any], before: str = "") -> dict[str, Any]:

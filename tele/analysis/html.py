@@ -30,8 +30,20 @@ def html(analysis: Analysis) -> str:
     return (
         f'<div><strong>{title}</strong> <span style="opacity:.7">{about}</span>'
         f'<table style="border-collapse:collapse;font-variant-numeric:tabular-nums"><thead><tr>'
-        f'<th style="text-align:left">{name}</th>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+        f'<th style="text-align:left">{name}</th>{head}</tr></thead><tbody>{lines}</tbody></table>'
+        f"{_judged(analysis)}</div>"
     )
+
+
+def _judged(analysis: Analysis) -> str:
+    """The comparisons, and what was asked of the figures; empty where nothing was."""
+    if analysis.significance is None and not analysis.checks:
+        return ""
+    from tele.analysis.compare.table import html as compared  # with it come numpy and the tests
+
+    shown = "" if analysis.significance is None else compared(analysis.significance)
+    checks = "".join(f"<li>{'ok' if one.ok else 'FAILED'}: {escape(one.words)}</li>" for one in analysis.checks)
+    return shown + (f"<ul>{checks}</ul>" if checks else "")
 
 
 def _line(group: Group, slowest: float) -> str:

@@ -49,6 +49,11 @@ class Keys:
         """PARTITION BY of a window, likewise."""
         return f"PARTITION BY {self.by.rstrip(', ')} " if self.columns else ""
 
+    def same(self, one: str, other: str) -> str:
+        """The condition that rows of two relations are of one group."""
+        each = (f"{one}.k{i} IS NOT DISTINCT FROM {other}.k{i}" for i in range(len(self.columns)))
+        return " AND ".join(each) or "TRUE"
+
 
 @dataclass(frozen=True, slots=True)
 class _Cell:

@@ -63,9 +63,15 @@ def render(analysis: Analysis, console: Console) -> None:
         console.print(Text(chart))
     for line in _notes(analysis):
         console.print(Text(line))
-    for sheet in sheets(analysis.detail or {}):
-        console.print(Text(f"\n{sheet.title}", style="bold"))
-        console.print(_small(sheet))
+    silent = []
+    for name, entries in (analysis.detail or {}).items():
+        found = list(sheets({name: entries}))
+        silent += [] if found else [name]
+        for sheet in found:
+            console.print(Text(f"\n{sheet.title}", style="bold"))
+            console.print(_small(sheet))
+    if silent:
+        console.print(Text(f"\nThe log holds nothing for: {', '.join(silent)}."))
 
 
 def _chart(analysis: Analysis, width: int) -> str:

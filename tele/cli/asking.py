@@ -9,14 +9,18 @@ import typer
 
 from tele.cli.app import StoreOption, app
 from tele.cli.comparing import (
+    AlphaOption,
     BetterOption,
     CorrectionOption,
+    FailIfOption,
     FailuresOption,
+    JunitOption,
     MarginOption,
     MetricOption,
-    asked,
+    SequentialOption,
     named,
     settle,
+    wished,
 )
 from tele.cli.figures import (
     BudgetOption,
@@ -97,13 +101,13 @@ def analyze(
     margin: MarginOption = None,
     correction: CorrectionOption = None,
     failures: FailuresOption = "exclude",
-    fail_if: Annotated[
-        list[str] | None, typer.Option("--fail-if", help='Exit 1 where this holds, such as "p99_ms > 2000".')
-    ] = None,
+    alpha: AlphaOption = 0.05,
+    sequential: SequentialOption = False,
+    fail_if: FailIfOption = None,
     fail_if_worse: Annotated[
         list[str] | None, typer.Option("--fail-if-worse", help="Exit 1 where this metric is worse than the baseline.")
     ] = None,
-    junit: Annotated[Path | None, typer.Option("--junit", help="Write gates and guardrails as JUnit XML.")] = None,
+    junit: JunitOption = None,
     sql_: SqlOption = False,
     store: StoreOption = None,
     format_: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
@@ -121,8 +125,8 @@ def analyze(
 
     choice("--format", format_, ("table", "json", "csv"))
     with reading(store, experiment=experiment) as reader:
-        asks = baseline is not None or metric or fail_if_worse
-        options = asked(named(metric, fail_if_worse), better, margin, correction, failures) if asks else None
+        metrics = named(metric, fail_if_worse)
+        options = wished(baseline, metrics, better, margin, correction, failures, alpha, sequential=sequential)
         recorder = Recorder(reader)
         result = run_analysis(
             recorder if sql_ else reader,

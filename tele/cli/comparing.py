@@ -23,14 +23,20 @@ __all__ = [
     "AlphaOption",
     "BetterOption",
     "CorrectionOption",
+    "FailIfOption",
     "FailuresOption",
+    "JunitOption",
     "MarginOption",
     "MetricOption",
+    "SequentialOption",
     "asked",
     "named",
     "render_judged",
     "settle",
+    "wished",
 ]
+
+_ALPHA = 0.05
 
 MetricOption = Annotated[
     list[str] | None,
@@ -47,6 +53,13 @@ FailuresOption = Annotated[
     str, typer.Option("--failures", help="exclude, or as-worst: items that failed or are missing on one side.")
 ]
 AlphaOption = Annotated[float, typer.Option("--alpha", help="Level of the verdicts.")]
+SequentialOption = Annotated[
+    bool, typer.Option("--sequential", help="Verdicts that hold however often a growing run is looked at.")
+]
+FailIfOption = Annotated[
+    list[str] | None, typer.Option("--fail-if", help='Exit 1 where this holds, such as "p99_ms > 2000".')
+]
+JunitOption = Annotated[Path | None, typer.Option("--junit", help="Write gates and guardrails as JUnit XML.")]
 FormatOption = Annotated[str, typer.Option("--format", help="table or json.")]
 
 
@@ -56,7 +69,7 @@ def asked(
     margin: Sequence[str] | None,
     correction: str | None,
     failures: str,
-    alpha: float = 0.05,
+    alpha: float = _ALPHA,
     *,
     sequential: bool = False,
 ) -> Options:
@@ -96,9 +109,7 @@ def compare(
     correction: CorrectionOption = None,
     failures: FailuresOption = "exclude",
     alpha: AlphaOption = 0.05,
-    sequential: Annotated[
-        bool, typer.Option("--sequential", help="Verdicts that hold however often a growing run is looked at.")
-    ] = False,
+    sequential: SequentialOption = False,
     fail_if_worse: Annotated[
         list[str] | None, typer.Option("--fail-if-worse", help="Exit 1 where this metric is worse; may stand again.")
     ] = None,
@@ -194,6 +205,24 @@ def settle(result: Analysis, fail_if_worse: Sequence[str] | None, junit: Path | 
     from tele.analysis.compare.guards import worse
 
     _finish(result.experiment, [*result.checks, *worse(result.comparisons, fail_if_worse or ())], junit)
+
+
+def wished(
+    baseline: str | None,
+    metric: Sequence[str],
+    better: Sequence[str] | None,
+    margin: Sequence[str] | None,
+    correction: str | None,
+    failures: str,
+    alpha: float,
+    *,
+    sequential: bool,
+) -> Options | None:
+    """Return the options of a comparison where the call says anything of one: else numpy need not be imported."""
+    said = (baseline, metric, better, margin, correction, failures != "exclude", alpha != _ALPHA, sequential)
+    if not any(said):
+        return None
+    return asked(metric, better, margin, correction, failures, alpha, sequential=sequential)
 
 
 def named(metric: Sequence[str] | None, gates: Sequence[str] | None) -> list[str]:

@@ -32,6 +32,45 @@ def test_a_section_is_a_frame_of_its_own(log):
         found.frame("cost")
 
 
+def scored(condition, values, shift=0):
+    return [
+        {"kind": "metric", "name": "score", "condition": condition, "item_id": f"i{at + shift}", "value": value}
+        | {"status": "unset", "success": None, "run_id": f"run {condition}"}
+        for at, value in enumerate(values)
+    ]
+
+
+def test_comparisons_are_one_frame_whoever_is_asked_and_however_many_sides_n_has(log):
+    pl = pytest.importorskip("polars")
+    log.add(
+        scored("a", [0.1, 0.4, 0.2, 0.9])
+        + scored("b", [0.2, 0.7, 0.1, 0.8])
+        + scored("c", [0.3, 0.1], 50)
+        + [chat(condition=c, item_id="i1", duration_ms=1.0 + n, run_id=f"run {c}") for n, c in enumerate("abc")]
+    )
+
+    found = analyze(log, "trial", baseline="a")
+
+    frame = found.significance.frame()
+    assert isinstance(frame, pl.LazyFrame)
+    rows = frame.collect()
+    assert rows.equals(found.frame("comparisons").collect())
+    score = rows.filter(pl.col("metric") == "score").select("treatment", "n_baseline", "n_treatment").rows()
+    assert score == [("b", 4, 4), ("c", 4, 2)]
+    assert "effect" not in rows.columns
+    [low] = rows.filter((pl.col("metric") == "score") & (pl.col("treatment") == "b"))["difference_low"].to_list()
+    assert low == found.comparisons[-2].difference_interval[0]
+
+
+def test_a_notebook_shows_what_was_compared_and_checked(log):
+    log.add(scored("a", [0.1, 0.4, 0.2, 0.9]) + scored("b", [0.2, 0.7, 0.1, 0.8]))
+
+    shown = analyze(log, "trial", baseline="a", fail_if=["score > 0.1"])._repr_html_()
+
+    assert "<th>verdict</th>" in shown
+    assert "FAILED: a: &#x27;score &gt; 0.1&#x27; holds" in shown
+
+
 def test_a_notebook_shows_names_as_text(log):
     log.add([chat(condition="<script>x</script>", duration_ms=1.0)])
 

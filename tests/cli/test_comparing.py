@@ -59,6 +59,13 @@ def test_a_gate_on_a_metric_ends_with_1_and_junit_says_why(store, tmp_path):
     run("analyze", "prompts", "--baseline", "baseline", "--fail-if-worse", "score", "--store", store)
 
 
+def test_an_option_of_a_comparison_asks_for_one(store):
+    for said in (("--margin", "score=9"), ("--alpha", "0.01"), ("--metric", "score", "--sequential")):
+        shown = run("analyze", "prompts", *said, "--store", store).stdout
+        assert "few-shot against baseline" in shown
+    assert "valid at every look" in shown
+
+
 def test_a_figure_that_is_not_known_does_not_pass_a_gate(store):
     assert "not known" in run("analyze", "prompts", "--fail-if", "cost_usd > 1", "--store", store, rc=1).stderr
 
@@ -75,6 +82,7 @@ def test_a_figure_that_is_not_known_does_not_pass_a_gate(store):
         (("analyze", "prompts", "--baseline", "baseline", "--better", "score=more"), "higher or lower"),
         (("analyze", "prompts", "--baseline", "baseline", "--margin", "score=few"), "NAME=NUMBER"),
         (("analyze", "prompts", "--baseline", "baseline", "--failures", "drop"), "exclude or as-worst"),
+        (("analyze", "prompts", "--alpha", "7"), "between 0 and 1"),
         (("plan", "prompts", "--metric", "skore"), "Nearest: score"),
         (("plan",), "--sd"),
     ],

@@ -25,6 +25,7 @@ from tele.analysis.stats.quantiles import quantile, quantile_difference
 from tele.analysis.stats.results import Effect, Estimate, TestResult
 from tele.analysis.stats.sequential import bounded_sequence, mean_sequence, paired_evidence
 from tele.analysis.stats.several import anova, dunnett, kruskal
+from tele.analysis.stats.shuffle import permutation
 from tele.analysis.stats.summary import mean_interval, moments, one_sample_t, sd_interval
 from tele.analysis.stats.survival import log_rank, survival_quantile
 from tele.analysis.stats.unpaired import brunner_munzel, mann_whitney, welch
@@ -58,6 +59,8 @@ TWO = [
     sign_flip,
     lambda a, b: sign_flip(a * 3, b * 3, draws=50),
     welch,
+    permutation,
+    lambda a, b: permutation(a * 3, b * 2, statistic="mean", draws=50),
     mann_whitney,
     brunner_munzel,
     mcnemar,

@@ -27,6 +27,7 @@ from tele.analysis.stats.proportions import clopper_pearson, newcombe, two_propo
 from tele.analysis.stats.quantiles import quantile, quantile_difference
 from tele.analysis.stats.sequential import bounded_sequence, mean_sequence, paired_evidence
 from tele.analysis.stats.several import anova, dunnett, kruskal
+from tele.analysis.stats.shuffle import permutation
 from tele.analysis.stats.summary import mean_interval, sd_interval
 from tele.analysis.stats.survival import log_rank, survival_quantile
 from tele.analysis.stats.unpaired import brunner_munzel, mann_whitney, welch
@@ -92,6 +93,12 @@ EXACT_OR_NEAR = {  # rate within 0.04 to 0.06
     "paired t of item means, items differ": lambda rng: of_items(rng, 1.0),
     "sign flip": lambda rng: sign_flip(
         rng.standard_t(3, 40), rng.standard_t(3, 40), draws=399, seed=rng.integers(2**32)
+    ),
+    "permutation, sizes and spreads unequal": lambda rng: permutation(
+        rng.normal(size=80), 2 * rng.normal(size=40), draws=399, seed=rng.integers(2**32)
+    ),
+    "permutation, skewed": lambda rng: permutation(
+        rng.exponential(size=12), rng.exponential(size=40), draws=399, seed=rng.integers(2**32)
     ),
     "Welch, unequal": lambda rng: welch(rng.normal(size=30), 3 * rng.normal(size=15)),
     "Brunner-Munzel, unequal spread": lambda rng: brunner_munzel(rng.normal(size=30), 3 * rng.normal(size=40)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tele.analysis.aggregations.asking import Aggregation
-from tele.analysis.aggregations.latency import HISTOGRAM, LIFETIMES, LOAD, SIZES, SURVIVAL, THROUGHPUT
+from tele.analysis.aggregations.latency import HISTOGRAM, LOAD, LOG_RANK, SIZES, SURVIVAL, THROUGHPUT
 from tele.analysis.aggregations.panels import CONFIDENCES, HEDGED, VOTES
 from tele.analysis.aggregations.reliability import GAPS, RETRIES, TIMEOUTS
 from tele.analysis.aggregations.requests import CENSUS, OUTCOMES, RANKED, REPRICED, SPENT, WINDOWS
@@ -15,7 +15,7 @@ AGGREGATIONS: dict[str, Aggregation] = {
     each.name: each
     for each in (
         *(CENSUS, OUTCOMES, RANKED, WINDOWS),
-        *(SIZES, HISTOGRAM, THROUGHPUT, SURVIVAL, LIFETIMES, LOAD),
+        *(SIZES, HISTOGRAM, THROUGHPUT, SURVIVAL, LOG_RANK, LOAD),
         *(SPENT, REPRICED),
         *(TIMEOUTS, GAPS, RETRIES),
         *(SELF_TIME, SPANS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tele.analysis.aggregations.asking import Aggregation
 
-__all__ = ["HISTOGRAM", "LIFETIMES", "LOAD", "SIZES", "SURVIVAL", "THROUGHPUT"]
+__all__ = ["HISTOGRAM", "LOAD", "LOG_RANK", "SIZES", "SURVIVAL", "THROUGHPUT"]
 
 _TIMED = """
 WITH declared(run, most) AS (VALUES {timeouts}),
@@ -75,13 +75,34 @@ GROUP BY {by}q
 ORDER BY {by}q""",
 )
 
-LIFETIMES = Aggregation(
-    "lifetimes",
-    "how long each request took, and whether it ended by itself (1) or was cut off by a declared timeout (0)",
-    ("ms", "ended"),
+LOG_RANK = Aggregation(
+    "log_rank",
+    "how many requests of each group ended beyond what the curve of it and the first group together expects, and "
+    "the variance of that",
+    ("beyond_expected", "variance"),
     _TIMED
-    + """
-SELECT {by}t AS ms, 1 - cut::INTEGER AS ended FROM timed WHERE t IS NOT NULL""",
+    + """,
+steps AS (
+    SELECT {by}t, count(*) FILTER (NOT cut) AS d, count(*) AS n FROM timed WHERE t IS NOT NULL GROUP BY {by}t),
+places AS (SELECT *, row_number() OVER (ORDER BY {by}one) AS place FROM (SELECT DISTINCT {by}1 AS one FROM steps)),
+numbered AS (SELECT place, t, d, n FROM steps JOIN places ON {same}),
+meeting AS (
+    SELECT place, t, d, n, 0 AS d1, 0 AS n1 FROM numbered WHERE place > 1
+    UNION ALL SELECT other.place, t, 0, 0, d, n FROM numbered, places AS other
+    WHERE numbered.place = 1 AND other.place > 1),
+moment AS (
+    SELECT place, t, sum(d)::DOUBLE AS d, sum(n)::DOUBLE AS n, sum(d + d1)::DOUBLE AS ended,
+        sum(n + n1)::DOUBLE AS both_n
+    FROM meeting GROUP BY place, t),
+risk AS (
+    SELECT *, sum(n) OVER down AS r, sum(both_n) OVER down AS at_risk
+    FROM moment WINDOW down AS (PARTITION BY place ORDER BY t DESC ROWS UNBOUNDED PRECEDING)),
+told AS (
+    SELECT place, fsum(d - ended * (r / at_risk)) AS beyond,
+        fsum(CASE WHEN at_risk > 1 THEN ended * (r / at_risk) * (1 - r / at_risk) * (at_risk - ended) / (at_risk - 1)
+            ELSE 0 END) AS variance
+    FROM risk WHERE ended > 0 GROUP BY place)
+SELECT {by}beyond, variance FROM told JOIN places USING (place)""",
 )
 
 LOAD = Aggregation(

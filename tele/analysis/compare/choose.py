@@ -6,7 +6,7 @@
 | the same items | means of replicates, or numbers | paired t; sign flips where differences are skewed |
 | the same items, in clusters | any | t on the differences with clustered errors |
 | different items | one success or failure of each | N - 1 chi-square of two rates |
-| different items | numbers | Welch's t; Brunner-Munzel, or Mann-Whitney where few, where values are skewed |
+| different items | numbers | Welch's t; Brunner-Munzel, or Mann-Whitney where few, where skewed; t permuted beside |
 | different items, in clusters | any | t on the means with clustered errors |
 | either, at a quantile | latencies of requests | the order-statistic intervals of both, joined |
 """
@@ -31,6 +31,7 @@ from tele.analysis.stats.permutation import sign_flip
 from tele.analysis.stats.proportions import two_proportions
 from tele.analysis.stats.quantiles import quantile_difference
 from tele.analysis.stats.results import Effect, Interval, TestResult
+from tele.analysis.stats.shuffle import permutation
 from tele.analysis.stats.unpaired import brunner_munzel, mann_whitney, welch
 from tele.errors import BadInput
 
@@ -75,7 +76,7 @@ def choose(sides: Sides, *, quantile: float | None = None, draws: int = 10_000) 
     if quantile is not None:
         return _at_quantile(sides, quantile)
     try:
-        return _paired(sides, draws) if sides.paired else _unpaired(sides)
+        return _paired(sides, draws) if sides.paired else _unpaired(sides, draws)
     except BadInput as refused:
         gap = float(sides.treatment.mean() - sides.baseline.mean())
         return Found(str(refused).rstrip("."), difference=gap)
@@ -131,7 +132,7 @@ def _paired(sides: Sides, draws: int) -> Found:
     means = "" if sides.single else ", replicates averaged first"
     alike = f"every pair differs alike, so only signs can be tested{means}"
     if bool(np.all(gap == gap[0])):
-        return Found(alike, flips, flips.estimate)
+        return Found(alike if gap[0] else f"every one of {gap.size} pairs is equal{means}", flips, flips.estimate)
     try:
         t = paired_t(new, old)
     except BadInput:  # alike but for rounding
@@ -152,7 +153,8 @@ def _paired(sides: Sides, draws: int) -> Found:
 def _flip_bounds(gap: Floats, draws: int, confidence: float) -> Interval:
     """Return the shifts that sign flips do not reject: the interval that agrees with that test.
 
-    A bound beyond every difference cannot be found and is open.
+    Beyond the outermost difference all have one sign, which is rejected unless so few cannot reject anything: then the
+    bound is open.
     """
     centre = float(gap.mean())
 
@@ -162,7 +164,7 @@ def _flip_bounds(gap: Floats, draws: int, confidence: float) -> Interval:
     def bound(outermost: float, nothing: float) -> float:
         inside, outside = centre, outermost
         if kept(outside):
-            return nothing
+            return nothing if 2.0 ** (1 - gap.size) > 1 - confidence else outside
         for _ in range(_HALVINGS):
             middle = (inside + outside) / 2
             inside, outside = (middle, outside) if kept(middle) else (inside, middle)
@@ -204,7 +206,7 @@ def _paired_clusters(sides: Sides) -> Found:
 # ── different items ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _unpaired(sides: Sides) -> Found:
+def _unpaired(sides: Sides, draws: int) -> Found:
     new, old = sides.treatment, sides.baseline
     what = f"{old.size} and {new.size} different {sides.unit}s"
     if _clustered(sides):
@@ -222,13 +224,23 @@ def _unpaired(sides: Sides) -> Found:
         return Found(f"{what}, each side constant", ranks, gap, effect=_effect(cliffs_delta, new, old))
     much = 1.0 if min(new.size, old.size) >= _FEW else 0.5  # few values cannot show what the other side's do
     if not (skewed(new, much) or skewed(old, much)):
-        return Found(what, t, t.estimate, "means", bounds, _effect(hedges_g, new, old), interval_df=_df(t))
+        beside = _dealt(new, old, draws)
+        return Found(what, t, t.estimate, "means", bounds, _effect(hedges_g, new, old), beside, interval_df=_df(t))
     ranks = _ranked(new, old)
     effect = _effect(cliffs_delta, new, old)
     above = None if ranks.estimate is None else ranks.estimate - 0.5
-    return Found(
-        f"{what}, skewed", ranks, t.estimate, "means", bounds, effect, (_second(t),), above, interval_df=_df(t)
-    )
+    also = (_second(t), *_dealt(new, old, draws))
+    return Found(f"{what}, skewed", ranks, t.estimate, "means", bounds, effect, also, above, interval_df=_df(t))
+
+
+def _dealt(new: Floats, old: Floats, draws: int) -> tuple[SecondOpinion, ...]:
+    """The permutation of Welch's t, for means that may not be normal; with many values it says what t says."""
+    if max(new.size, old.size) >= _MANY:
+        return ()
+    try:
+        return (_second(permutation(new, old, draws=draws)),)
+    except BadInput:  # constant but for rounding
+        return ()
 
 
 def _ranked(new: Floats, old: Floats) -> TestResult:

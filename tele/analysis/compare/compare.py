@@ -114,7 +114,7 @@ def compared(reader: Reader, pair: Pair, options: Options, *, only_declared: boo
         treatments=tuple(name for name in pair.names if name != first),
         comparisons=everything,
         omnibus=() if only_declared else omnibus(arms, metrics, pair.names),
-        notes=(*notes, *more),
+        notes=(*notes, *_no_numbers(arms, pair.names), *_on_no_side(reader, pair, metrics), *more),
         hypotheses=tuple(outcome(one, everything, options.alpha) for one in declared.hypotheses),
     )
 
@@ -185,7 +185,7 @@ def _cases(
             left, right = (arms.get(name, Arm(name)) for name in (duel.baseline, duel.treatment))
             sides = align(one, left, right, options.failures)
             if not named and (reason := _says_nothing(sides)):
-                if sides.baseline.size or sides.treatment.size:
+                if left.knows(one.name) or right.knows(one.name):
                     notes.append(f"{one.name}: {duel.treatment} not compared with {duel.baseline}, {reason}")
                 continue
             found = monitored(sides, options.alpha) if options.sequential else None
@@ -209,6 +209,37 @@ def _with_dunnett(cases: Sequence[_Case]) -> list[_Case]:
             for at, test in zip(places, dunnett(control, *treated), strict=True):
                 beside = (*cases[at].found.also, SecondOpinion(test.test, test.statistic, test.p_value))
                 found[at] = replace(cases[at], found=replace(cases[at].found, also=beside))
+    return found
+
+
+def _no_numbers(arms: Mapping[str, Arm], names: Sequence[str]) -> list[str]:
+    """Say of each metric how many of its values are none."""
+    counts: dict[str, list[str]] = {}
+    for name in names:
+        for metric_name, n in arms.get(name, Arm(name)).no_number.items():
+            counts.setdefault(metric_name, []).append(f"{name} {n:,}")
+    return [
+        f"{name}: values that are NaN, infinite or missing are left out: {', '.join(n)}" for name, n in counts.items()
+    ]
+
+
+def _on_no_side(reader: Reader, pair: Pair, metrics: Sequence[Metric]) -> list[str]:
+    """Say of each metric how many values do not bear the column or attribute that tells the sides apart.
+
+    A metric has what it was recorded with, and not what the span around it has.
+    """
+    if pair.of in ("conditions", "runs", "experiments"):
+        return []
+    found = []
+    for source in pair.sources:
+        names = [one.recorded for one in metrics if one.sql is None]
+        rows = reader.rows(
+            f"""SELECT name, count(*) FROM events WHERE {source.scope.where} AND kind = 'metric' AND value IS NOT NULL
+            AND {source.side} IS NULL AND list_contains(${len(source.scope.params) + 1}, name)
+            GROUP BY name ORDER BY name""",
+            [*source.scope.params, names],
+        )
+        found += [f"{name}: {n:,} values bear no {pair.of} of their own and are left out" for name, n in rows]
     return found
 
 
@@ -290,6 +321,7 @@ def _comparison(case: _Case, allowed: Corrected, options: Options) -> Comparison
             confidence=1 - options.alpha,
             ranks=found.effect if found.towards is not None else None,
             measured_in=case.metric.unit,
+            clustered=found.clustered,
         ),
         measured_in=case.metric.unit,
     )

@@ -180,7 +180,7 @@ def _state(found: Comparison, one: Hypothesis, alpha: float) -> str:
     if one.value is not None:
         return "supported" if found.p_adjusted <= alpha else "open"
     if one.relation == "=":
-        return "supported" if found.verdict == "tied" else "contradicted" if found.p_adjusted <= alpha else "open"
+        return _equal(found, one.margin or 0.0)
     sign = 1 if found.baseline == one.baseline else -1
     up = 1 if one.relation in (">", ">=") else -1
     if one.relation in (">=", "<=") and one.margin is not None:
@@ -188,6 +188,17 @@ def _state(found: Comparison, one: Hypothesis, alpha: float) -> str:
     if found.p_adjusted > alpha:
         return "open"
     return "supported" if sign * up * _above(found) > 0 else "contradicted"
+
+
+def _equal(found: Comparison, margin: float) -> str:
+    """Whether the difference is shown to lie within the margin, or beyond it: that it is not 0 says neither."""
+    low, high = found.difference_interval or (None, None)
+    if (found.verdict == "tied" and found.margin == margin) or (
+        low is not None and high is not None and -margin < low and high < margin
+    ):
+        return "supported"
+    apart = (low is not None and low > margin) or (high is not None and high < -margin)
+    return "contradicted" if apart else "open"
 
 
 def _above(found: Comparison) -> float:

@@ -142,10 +142,36 @@ def _plain_pairs(found: Found, sides: Sides) -> bool:
 
 def _needed(found: Found, sides: Sides, target: float, mde: float | None, rule: Rule) -> int | None:
     """Units of each side from which a difference of `target` is found: the error shrinks with their square root."""
-    if mde is None or target <= 0 or _units(sides) * (mde / target) ** 2 > _MOST:
-        return None
     known = _error(found)
-    if known is not None and _plain_pairs(found, sides):
-        variance = known[0] ** 2 * sides.baseline.size
+    if known is None or mde is None or target <= 0:
+        return None
+    error, df = known
+    if _plain_pairs(found, sides):
+        if _units(sides) * (mde / target) ** 2 > _MOST:
+            return None
+        variance = error**2 * sides.baseline.size
         return power.required_n(target, variance, alpha=rule.level, power=rule.power)
-    return math.ceil(_units(sides) * (mde / target) ** 2)
+    return _grown(_units(sides), error / target, df, rule)
+
+
+def _grown(units: int, ratio: float, df: float, rule: Rule) -> int | None:
+    """Units at which `ratio`, the error by the target, has shrunk enough: degrees of freedom grow with them.
+
+    Where units are in clusters these are as many more of the like: the error of few clusters has few degrees.
+    """
+    from tele.analysis.stats.distributions import t_quantile
+
+    def enough(n: int) -> bool:
+        more = df * n / units
+        reach = t_quantile(1 - rule.level / 2, more) + t_quantile(rule.power, more)
+        return reach * ratio * math.sqrt(units / n) <= 1
+
+    low, high = 1, 2
+    while not enough(high):
+        low, high = high, 2 * high
+        if high > 2 * _MOST:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

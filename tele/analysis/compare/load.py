@@ -71,15 +71,23 @@ class Arm:
     loose: dict[str, Loose] = field(default_factory=dict)
     without_item: dict[str, int] = field(default_factory=dict)
     """Values that name no item beside others that do, by metric."""
+    no_number: dict[str, int] = field(default_factory=dict)
+    """Records of a metric whose value is NaN, infinite or none: they cannot enter."""
+
+    def knows(self, metric: str) -> bool:
+        """Whether this side has any value of a metric."""
+        loose = self.loose.get(metric)
+        return metric in self.columns or (loose is not None and loose.values.size > 0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """How many values of a metric there are on a side, how many name an item, and how many are steps."""
+    """How many values of a metric there are on a side, how many name an item, are steps, and are no number."""
 
     values: int
     itemised: int
     steps: int
+    no_number: int = 0
 
 
 def recorded(reader: Reader, source: Source) -> list[str]:
@@ -113,6 +121,8 @@ def load(reader: Reader, sources: Sequence[Source], metrics: Sequence[Metric]) -
             for side, found in counts.items():
                 if found.itemised and found.values > found.itemised:
                     _arm(arms, side).without_item[one.name] = found.values - found.itemised
+                if found.no_number:
+                    _arm(arms, side).no_number[one.recorded] = found.no_number
     return arms
 
 
@@ -152,7 +162,7 @@ def _seen(reader: Reader, source: Source, metrics: Sequence[Metric]) -> dict[str
         which = _which(source, params)
         params.append(list(named))
         query = f"""SELECT {source.side} AS side, name,
-                count(value), count(value) FILTER (item_id IS NOT NULL), count(step)
+                count(value), count(value) FILTER (item_id IS NOT NULL), count(step), count(*) - count(value)
             FROM events WHERE {source.scope.where}{which} AND kind = 'metric' AND list_contains(${len(params)}, name)
             GROUP BY side, name"""
         for side, name, *numbers in reader.rows(query, params):

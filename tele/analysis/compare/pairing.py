@@ -108,10 +108,11 @@ def _concerned(arm: Arm, column: Column) -> set[str]:
     return {item for item, yes in zip(arm.items, asked, strict=True) if yes}
 
 
-def _worst(metric: Metric, values: Sequence[Floats]) -> float:
+def _worst(metric: Metric, values: Sequence[Floats]) -> float | None:
+    """The value that failures enter as; None where there is no value to tell it from."""
     seen = np.concatenate([one[~np.isnan(one)] for one in values])
     if not seen.size:
-        return float("nan")
+        return None
     if np.all((seen >= 0) & (seen <= 1)) and np.any((seen == 0) | (seen == 1)):  # a share of successes
         return 0.0 if metric.better == "higher" else 1.0
     return float(seen.min() if metric.better == "higher" else seen.max())

@@ -142,7 +142,8 @@ def spread(name: str, *, sd: float | None, within_sd: float | None, rate: float 
         if not 0 < rate < 1:
             raise BadInput(f"A rate is between 0 and 1, not {rate!r}.")
         variance = rate * (1 - rate) * (2 if paired else 1)
-        return Design(name, paired, Components(variance, None, 0, 1.0), note="as if both sides succeeded independently")
+        note = "as if both sides succeeded independently" if paired else ""
+        return Design(name, paired, Components(variance, None, 0, 1.0), note=note)
     if not (sd is not None and math.isfinite(sd) and sd > 0) or not (within_sd is None or within_sd >= 0):
         raise BadInput("Standard deviations are numbers above 0.")
     return Design(name, paired, Components(sd**2, None if within_sd is None else within_sd**2, 0, 1.0))

@@ -88,7 +88,7 @@ def _print(console: Console, table: Table) -> None:
 def sentences(found: Comparisons) -> list[str]:
     """Return a line for each verdict, each hypothesis, each omnibus test, and each thing that was left out."""
     lines = [one.words for one in found.comparisons]
-    lines += [_size(one) for one in found.comparisons if one.effect is not None or one.mde is not None]
+    lines += [_size(one) for one in found.comparisons if one.effect is not None or one.mde is not None or one.also]
     lines += _reasons(found.comparisons)
     for one in found.comparisons:
         names = (one.baseline or "", one.treatment)
@@ -111,6 +111,7 @@ def _size(one: Comparison) -> str:
         parts.append(f"{one.effect.name} {figure(one.effect.value)}{between}")
     if one.mde is not None:
         parts.append(f"the least difference that {_units(one)} find is {figure(one.mde, one.measured_in)}")
+    parts += [f"by {each.test} p {p_text(each.p_value)}" for each in one.also]
     return f"{one.metric}, {one.treatment}: {'; '.join(parts)}"
 
 

@@ -61,6 +61,7 @@ def sentence(
     confidence: float = 0.95,
     ranks: EffectSize | None = None,
     measured_in: str | None = None,
+    clustered: bool = False,
 ) -> str:
     """Return what the verdict means, with its figures; `ranks` stands for the difference where ranks were tested."""
     pair = f"{treatment} {figure(means[1], measured_in)}, {baseline} {figure(means[0], measured_in)}"
@@ -74,7 +75,7 @@ def sentence(
     enough, nothing = "", "no difference" if margin is None else "neither a difference nor a tie"
     if needed is not None:
         wanted = margin if margin is not None else abs(difference or 0.0)
-        a_side = "" if isinstance(n, int) else " a side"
+        a_side = ("" if isinstance(n, int) else " a side") + (", in as many more clusters" if clustered else "")
         enough = f"; to show a difference of {figure(wanted, measured_in)} takes {needed:,} {unit}s{a_side}"
     said = {
         "better": f"{treatment} is better than {baseline}",
@@ -99,7 +100,7 @@ def absent(missing: Missing, names: Sequence[str]) -> str:
         parts.append(f"{missing.without_item:,} values without an item left out")
     if not parts:
         return ""
-    entered = "count as the worst value" if missing.failures == "as-worst" else "are left out"
+    entered = "counted as the worst value" if missing.failures == "as-worst" else "left out"
     return f"{'; '.join(parts)} ({entered})"
 
 

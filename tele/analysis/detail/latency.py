@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
-from tele.analysis.aggregations.latency import HISTOGRAM, LIFETIMES, SIZES, SURVIVAL, THROUGHPUT
+from tele.analysis.aggregations.latency import HISTOGRAM, LOG_RANK, SIZES, SURVIVAL, THROUGHPUT
 from tele.analysis.aggregations.reliability import TIMEOUTS
 from tele.analysis.detail.asked import Asked
 from tele.analysis.figures import PERCENTILES, Interval
-from tele.analysis.measure import TIMED, Key, Ranked, in_order, ranked, ranks_of
+from tele.analysis.measure import TIMED, Key, Keys, Ranked, in_order, ranked, ranks_of
 from tele.analysis.stats.results import TestResult
-from tele.errors import BadInput
 from tele.store.schema import quoted
 
 __all__ = ["TIMEOUT", "Bin", "Censored", "LatencyDetail", "Point", "Spread", "declared", "latency"]
@@ -22,8 +21,6 @@ __all__ = ["TIMEOUT", "Bin", "Censored", "LatencyDetail", "Point", "Spread", "de
 TIMEOUT = "(?i)time.?out|timed.?out|deadline.?exceeded|^(408|504)$"
 """Types of error that say that an answer took too long."""
 _POINTS = 100
-_MOST_TESTED = 500_000
-"""Requests of which every duration is taken into memory, for the log-rank test."""
 _FIRST = "success IS NOT FALSE AND ttft_ms IS NOT NULL"
 _EACH = f"{_FIRST} AND output_tokens > 1 AND duration_ms >= ttft_ms"
 _SPEED = f"{TIMED} AND duration_ms > 0 AND output_tokens > 0"
@@ -178,25 +175,20 @@ def _censored(asked: Asked) -> dict[Key, Censored]:
     rows = asked.many(SURVIVAL, timeouts=runs, named=TIMEOUT, quantiles=quantiles, z=z)
     stated = tuple(sorted(set(timeouts.values())))
     found = {key: _survival(stated, one) for key, one in rows.items()}
-    if len(found) > 1 and sum(one.events + one.censored for one in found.values()) <= _MOST_TESTED:
-        tests = _log_ranks(asked.many(LIFETIMES, timeouts=runs, named=TIMEOUT))
-        found = {key: replace(one, log_rank=tests.get(key)) for key, one in found.items()}
+    if len(found) > 1:
+        tests = asked.each(LOG_RANK, timeouts=runs, named=TIMEOUT, same=Keys(asked.columns).same("steps", "places"))
+        against = next(iter(found.values()))
+        found = {key: replace(one, log_rank=_log_rank(one, against, tests.get(key))) for key, one in found.items()}
     return found
 
 
-def _log_ranks(lifetimes: Mapping[Key, Sequence[tuple[Any, ...]]]) -> dict[Key, TestResult]:
-    """Return the test of each group against the first; none where nothing ended by itself."""
-    from tele.analysis.stats.survival import log_rank
+def _log_rank(one: Censored, against: Censored, row: Sequence[Any] | None) -> TestResult | None:
+    """Return the test of a group against the first; None for the first, and where nothing ended by itself."""
+    from tele.analysis.stats.survival import log_rank_of
 
-    (first, against), *others = lifetimes.items()
-    del first
-    tests = {}
-    for key, rows in others:
-        try:
-            tests[key] = log_rank(*zip(*rows, strict=True), *zip(*against, strict=True))
-        except BadInput:
-            continue
-    return tests
+    if row is None:
+        return None
+    return log_rank_of(row[0], row[1], (one.events + one.censored, against.events + against.censored))
 
 
 def _survival(timeouts: tuple[float, ...], rows: Sequence[tuple[Any, ...]]) -> Censored:

@@ -13,7 +13,7 @@ from tele.analysis.stats.results import Estimate, Interval, TestResult
 from tele.analysis.stats.samples import Floats, confident, flags, probability, sample
 from tele.errors import BadInput
 
-__all__ = ["Survival", "kaplan_meier", "log_rank", "survival_quantile"]
+__all__ = ["Survival", "kaplan_meier", "log_rank", "log_rank_of", "survival_quantile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,11 @@ def log_rank(durations_a: ArrayLike, ended_a: ArrayLike, durations_b: ArrayLike,
     gap = float((died_x - died * risk_x / risk).sum())
     spare = np.divide(risk - died, risk - 1, out=np.zeros_like(risk), where=risk > 1)
     variance = float((died * (risk_x / risk) * (risk_y / risk) * spare).sum())
-    sizes = (x.size, y.size)
+    return log_rank_of(gap, variance, (x.size, y.size))
+
+
+def log_rank_of(gap: float, variance: float, sizes: tuple[int, int]) -> TestResult:
+    """Return the log-rank test from its parts: observed less expected ends of the first sample, and their variance."""
     if variance <= 0:
         return TestResult("log-rank", 0.0, 1.0, 1.0, sizes, None, None, "no time has calls of both sides at risk")
     statistic = gap * gap / variance

@@ -111,6 +111,28 @@ def test_timeouts_are_censored_where_the_run_declares_one(log):
     assert found["a"].log_rank is None
 
 
+def test_groups_of_two_keys_are_tested_against_the_first_with_ties_and_without_a_key(log):
+    numpy = pytest.importorskip("numpy")
+    survival = pytest.importorskip("tele.analysis.stats.survival")
+    chance = numpy.random.default_rng(5)
+    keys = [("a", "x"), ("a", None), (None, "x"), (None, None)]
+    took = {key: numpy.minimum(chance.geometric(0.1 + 0.02 * i, 40 + i), 12) for i, key in enumerate(keys)}
+    log.add([started("r", timeout_ms=12)])
+    log.add(
+        chat(run_id="r", condition=one, provider=two, duration_ms=float(ms), success=bool(ms < 12))
+        for (one, two), sample in took.items()
+        for ms in sample
+    )
+
+    found = {tuple(one.key.values()): one.censored.log_rank for one in section(log, by=["condition", "provider"])}
+
+    assert found[keys[0]] is None
+    first = took[keys[0]]
+    for key in keys[1:]:
+        told = survival.log_rank(took[key], took[key] < 12, first, first < 12)
+        assert (found[key].statistic, found[key].n) == (pytest.approx(told.statistic, rel=1e-12), told.n)
+
+
 def test_a_run_that_declares_no_timeout_censors_nothing(log):
     log.add([started("r"), chat(run_id="r", duration_ms=1.0), chat(run_id="r", success=False, error_type="Timeout")])
 
