@@ -552,7 +552,9 @@ class TestDescriptors:
         assert Model.size.__doc__ == "How many."
         assert tele_store.rows("SELECT name FROM spans ORDER BY name") == [("name",), ("size",)]
 
-    @pytest.mark.parametrize("thing", [None, 3, property(None, lambda *_: None)], ids=repr)
+    @pytest.mark.parametrize(
+        "thing", [None, 3, property(None, lambda *_: None)], ids=["None", "a number", "a property that nobody reads"]
+    )
     @pytest.mark.parametrize(
         "decorator", [tele.span("s"), tele.timer("t"), tele.metric("m"), tele.batch(), tele.experiment("e")]
     )
