@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tele.errors import BadInput
@@ -39,9 +39,10 @@ def rows(analysis: Mapping[str, Any], section: str | None) -> list[dict[str, Any
     else:
         there = ["groups", *analysis.get("detail", {}), *(n for n in ("comparisons", "custom") if n in analysis)]
         raise BadInput(f"This analysis has no section {section!r}; it has {', '.join(there)}. Ask for it with detail.")
-    lines = [flat(_sided(one) if section == "comparisons" else one) for one in found]
+    told = [_sided(one) if section == "comparisons" else one for one in found]
+    lines = [flat(one) for one in told]
     columns = dict.fromkeys(name for line in lines for name in line)
-    whole = {name[:at] for name in columns for at, letter in enumerate(name) if letter == "."}  # None, or a mapping
+    whole = {name for one in told for name in _mappings(one)}  # a mapping here, and None in another row
     return [{name: line.get(name) for name in columns if name not in whole} for line in lines]
 
 
@@ -53,6 +54,14 @@ def _sided(one: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in one.items() if name not in ("n", "difference_interval")}
     ends = {"difference_low": low, "difference_high": high}
     return {**kept, **sides, **ends, "df": None if isinstance(df, list) else df}
+
+
+def _mappings(value: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """The names under which mappings stand; a dot may be part of a key: `app` stands beside `app.tier`."""
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            yield f"{before}{key}"
+            yield from _mappings(item, f"{before}{key}.")
 
 
 def flat(value: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tele.store.journals import Header, headers, read_tails
 from tele.store.manifest import Sealed
 from tele.store.names import DEFAULT_EXPERIMENT, experiment_id
 from tele.store.reader import Store, open_store
-from tele.store.views import CALL
+from tele.store.views import COUNTED, PLAIN
 from tele.telemetry.process import process
 
 __all__ = ["LiveMetrics"]
@@ -113,10 +113,15 @@ def _fold(reader: Store, scope: Scope, into: StreamingMetrics) -> None:
     begun = reader.rows(f"SELECT event_id FROM events WHERE {scope.where} AND status = 'open'", scope.params)
     asked = reader.rows(f"SELECT event_id FROM {source} AND status = 'open'", params)
     into.open |= dict.fromkeys((row[0] for row in begun), False) | dict.fromkeys((row[0] for row in asked), True)
-    ended = f"SELECT span_id FROM events WHERE {scope.where} AND kind = 'span' AND status <> 'open'"
-    above = f"""SELECT DISTINCT trace_id, parent_id FROM events
-        WHERE {scope.where} AND {CALL} AND coalesce(input_tokens, 0) + coalesce(output_tokens, 0) > 0
-            AND parent_id IS NOT NULL AND parent_id NOT IN ({ended} AND span_id IS NOT NULL)"""
+    spans = f"SELECT trace_id, span_id, parent_id FROM events WHERE {scope.where}"
+    ended = f"{spans} AND kind = 'span' AND status <> 'open'"
+    above = f"""WITH RECURSIVE plain AS MATERIALIZED ({ended} AND {PLAIN} AND parent_id IS NOT NULL),
+        above AS (
+            SELECT trace_id, parent_id FROM ({spans} AND {COUNTED} AND parent_id IS NOT NULL)
+            UNION
+            SELECT plain.trace_id, plain.parent_id FROM above
+            JOIN plain ON plain.trace_id = above.trace_id AND plain.span_id = above.parent_id)
+        SELECT trace_id, parent_id FROM above ANTI JOIN ({ended}) AS ended ON ended.span_id = above.parent_id"""
     into.parents |= set(reader.rows(above, scope.params))
 
 

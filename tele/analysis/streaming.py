@@ -95,8 +95,9 @@ class StreamingMetrics:
     """The figures of the requests among the records that it is given.
 
     `on` is `llm` (calls of a model, as the view `llm_calls` has them), `root`, `all` or the name of spans. A wrapper
-    that repeats the tokens of its child is left out where the child was recorded first, as it is when both ran in one
-    process. Not for several threads at once: give each its own, and merge.
+    that repeats the tokens of a call below it is left out where that call, and what stands between the two, were
+    recorded first, as they are when each ended within the one above it. Not for several threads at once: give each its
+    own, and merge.
     """
 
     on: str = "llm"
@@ -109,7 +110,7 @@ class StreamingMetrics:
     open: dict[str, bool] = field(default_factory=dict)
     """Spans that have begun and not ended, by event id, and whether they are requests."""
     parents: set[tuple[Any, Any]] = field(default_factory=set)
-    """Spans that have not ended and have a child that is a call and counts tokens."""
+    """Spans that have not ended and have a call that counts tokens right below them, or below spans of no model."""
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Take one record: a row of `events`, or a line of a journal."""
@@ -169,8 +170,10 @@ class StreamingMetrics:
         above = (record.get("trace_id"), record.get("parent_id"))
         wraps = place in self.parents
         self.parents.discard(place)
-        counted = _is_call(record) and (record.get("input_tokens") or 0) + (record.get("output_tokens") or 0) > 0
-        if counted and above[1] is not None and above != place:
+        tokens = (record.get("input_tokens") or 0) + (record.get("output_tokens") or 0)
+        counted = _is_call(record) and tokens > 0
+        between = wraps and record.get("operation") is None and tokens == 0
+        if (counted or between) and above[1] is not None and above != place:
             self.parents.add(above)
         if self._is_request(record) and not (self.on == "llm" and wraps and counted):
             self._request(record)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["render"]
+__all__ = ["render", "small"]
 
 _ERRORS_SHOWN = 5
 _FIGURES = frozenset(["", *"+-$<>0123456789"])
@@ -69,24 +69,26 @@ def render(analysis: Analysis, console: Console) -> None:
         silent += [] if found else [name]
         for sheet in found:
             console.print(Text(f"\n{sheet.title}", style="bold"))
-            console.print(_small(sheet))
+            console.print(small(sheet))
     if silent:
         console.print(Text(f"\nThe log holds nothing for: {', '.join(silent)}."))
 
 
 def _chart(analysis: Analysis, width: int) -> str:
     """Return a line from p50 to p99 for each group on one scale, with a mark at p95; empty for one group."""
+    from rich.cells import cell_len, set_cell_size
+
     config = analysis.metrics_config
     timed = [group for group in analysis.groups if group.latency.p99 is not None]
     if len(timed) < _FEWEST or len(timed) > _MOST or (config is not None and not config.latency):
         return ""
     most = max(group.latency.p99 or 0.0 for group in timed)
-    wide = min(_LABEL, max(len(_label(group)) for group in timed))
+    wide = min(_LABEL, max(cell_len(_label(group)) for group in timed))
     scale = min(width, _WIDEST) - wide - 3
     lines = [f"{'p50 ├ ┼ p95 ┤ p99':>{wide + 2 + scale}}"]
     for group in timed:
         p50, p95, p99 = (float(value or 0.0) for value in (group.latency.p50, group.latency.p95, group.latency.p99))
-        lines.append(f" {_label(group)[:wide]:<{wide}} {span(p50, p95, p99, most, scale)}".rstrip())
+        lines.append(f" {set_cell_size(_label(group), wide)} {span(p50, p95, p99, most, scale)}".rstrip())
     return "\n".join(lines) + "\n"
 
 
@@ -117,13 +119,14 @@ def _table(analysis: Analysis, columns: tuple[_Column, ...]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(Text(" · ".join(analysis.groups[0].key) or analysis.on), overflow="fold")
     for column in columns:
-        table.add_column("" if column.title == "unpriced" else column.title, justify="right", no_wrap=True)
+        table.add_column("" if column.title == "unpriced" else column.title, justify="right", overflow="fold")
     for group in analysis.groups:
         table.add_row(Text(_label(group)), *(Text(column.cell(group)) for column in columns))
     return table
 
 
-def _small(sheet: Sheet) -> Table:
+def small(sheet: Sheet) -> Table:
+    """Return a small table: figures to the right, names to the left, and folded where they are too long."""
     from rich.table import Table
     from rich.text import Text
 

@@ -156,7 +156,8 @@ def sql(
 ) -> None:
     """Ask SQL over the store: read-only, no row cap.
 
-    Views: events, spans, metrics, tools, llm_calls, experiments, runs, votes, ensembles, hedges, reasoning, chains.
+    Views: events, spans, metrics, tools, llm_calls, wrappers, experiments, runs, artifacts, votes, ensembles, hedges,
+    reasoning, chains, chain_versions.
 
     Example: tele sql "select model, sum(cost_usd) from llm_calls group by model"
     """

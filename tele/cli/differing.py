@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from tele.cli.output import safe, write_facts, write_line
+from tele.cli.output import count, safe, write_facts, write_line
 from tele.errors import BadInput, NoStore
 from tele.trace.difference import Difference
 from tele.trace.runs import ItemDifference, RunsDifference, Told, diff_runs, is_side
@@ -72,9 +72,8 @@ def _facts(found: Difference) -> dict[str, Any]:
 
 
 def _runs_lines(found: RunsDifference, changed: tuple[ItemDifference, ...], *, whole: bool) -> list[str]:
-    lines = [
-        f"{found.before} → {found.after}: {len(found.items)} chains of the same items, {len(found.changed)} differ"
-    ]
+    pairs = count(found.items, "chain")
+    lines = [f"{found.before} → {found.after}: {pairs} of the same items, {len(found.changed):,} changed"]
     alone = ((found.before, found.only_before), (found.after, found.only_after))
     lines += [f"only in {name}: {len(told)}" for name, told in alone if told]
     if found.mean_similarity is not None:

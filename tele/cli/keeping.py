@@ -212,7 +212,7 @@ def _print_check(report: CheckReport, format_: str) -> None:
 
 
 def _print_stats(stats: Stats, format_: str) -> None:
-    from tele.cli.output import human, safe, write_facts, write_line
+    from tele.cli.output import count, human, safe, write_facts, write_line
 
     if format_ == "json":
         write_facts(stats)
@@ -226,8 +226,8 @@ def _print_stats(stats: Stats, format_: str) -> None:
         ("format", f"{stats.format}, columns {', '.join(map(str, stats.schemas)) or '-'}"),
         ("size", f"{human(stats.total)} ({sizes})"),
         ("experiments", f"{stats.experiments:,}"),
-        ("rows sealed", f"{stats.rows:,} in {stats.segments:,} segments{small}"),
-        ("not sealed", f"{human(stats.unsealed)} of journals; {stats.open:,} spans carried open"),
+        ("rows sealed", f"{stats.rows:,} in {count(stats.segments, 'segment')}{small}"),
+        ("not sealed", f"{human(stats.unsealed)} of journals; {count(stats.open, 'span')} carried open"),
         ("journals", writers),
         ("entry", f"{stats.entry:,}"),
         ("head", stats.head or "-"),

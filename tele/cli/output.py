@@ -44,10 +44,25 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2
 
 
 def console() -> Console:
-    """Rich console on stdout; plain where that is no terminal."""
-    from rich.console import Console
+    """Rich console on stdout, plain where that is no terminal; what it is given writes no control characters."""
+    from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+    from rich.segment import Segment
 
-    return Console(highlight=False)
+    class Safe:
+        def __init__(self, inner: ConsoleRenderable) -> None:
+            self.inner = inner
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            for part in console.render(self.inner, options):
+                yield part if part.control else Segment(safe(part.text), part.style)
+
+    class Hook(RenderHook):
+        def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+            return [Safe(each) for each in renderables]
+
+    found = Console(highlight=False)
+    found.push_render_hook(Hook())
+    return found
 
 
 def choice(option: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -46,7 +46,8 @@ _VERSION = [
 _SAID = "name = 'causal_trace.event.created'"
 _SAVED = "name = 'causal_trace.chain.saved'"
 _TOLD = "name IN ('causal_trace.chain.created', 'causal_trace.chain.saved')"
-_CHAIN = "experiment, experiment_id, run_id, condition, replicate, item_id, trace_id, span_id, chain_id"
+_PLACE = ("experiment", "experiment_id", "run_id", "condition", "replicate", "item_id", "trace_id", "span_id")
+_CHAIN = f"{', '.join(_PLACE)}, chain_id"
 ARCHIVED = """SELECT attributes->>'$."chain_id"' AS chain_id,
         arg_max(name, (start_ns, seq)) = 'causal_trace.chain.archived' AS archived
     FROM events
@@ -87,6 +88,8 @@ def chain_versions_sql() -> str:
 
 def chains_sql() -> str:
     """Return what the view `chains` is: a row for each time that a chain was told, also twice in one span."""
+    alike = (f"told.{name} IS NOT DISTINCT FROM said.{name}" for name in ("version", "hash", *_PLACE))
+    same = "\n    AND ".join(alike)
     return f"""WITH said AS (
     SELECT min(event_id) AS event_id, min(time) AS time, min(start_ns) AS start_ns, {_CHAIN}, telling,
         min(chain_name) AS chain_name, chain_version AS version, chain_hash AS hash,
@@ -117,8 +120,6 @@ FULL JOIN (
     SELECT told.* FROM told
     {_newest("told")}
     WHERE newest IS NULL OR version >= newest
-) AS told ON told.chain_id = said.chain_id AND told.hash = said.hash AND told.version = said.version
-    AND told.experiment_id IS NOT DISTINCT FROM said.experiment_id
-    AND told.run_id IS NOT DISTINCT FROM said.run_id AND told.span_id IS NOT DISTINCT FROM said.span_id
-    AND told.telling = said.telling
+) AS told ON told.chain_id = said.chain_id AND told.telling = said.telling
+    AND {same}
 LEFT JOIN archived ON archived.chain_id = coalesce(said.chain_id, told.chain_id)"""

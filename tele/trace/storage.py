@@ -97,8 +97,8 @@ def load(store: Store, chain_id: str, *, version: int | None = None, hash: str |
         raise UnknownChain(chain_id, _nearest(store, chain_id))
     told = [each for each in known if version in (None, each[0]) and (hash is None or str(each[1]).startswith(hash))]
     if not told:
-        there = ", ".join(f"{number} ({str(digest or 'no hash')[:8]})" for number, digest, *_ in known)
-        raise BadInput(f"The chain {chain_id} has no such version; it has {there}.")
+        there = dict.fromkeys(f"{number} ({str(digest or 'no hash')[:8]})" for number, digest, *_ in known)
+        raise BadInput(f"The chain {chain_id} has no such version; it has {', '.join(there)}.")
     number, digest, place, about = max(told, key=lambda each: (each[0], each[2]))
     events = _events(store, chain_id, number, digest, place[2])
     return _chain(chain_id, number, about, events)

@@ -18,7 +18,8 @@ _COMMA = re.compile(r"(\d),(?=\d)")
 _BULLET = re.compile(r"(?:[-*•·–]|\d{1,3}[.)])\s+")
 _MARKS = "-*•·–0123456789"
 ITEM = re.compile(r"</?(?:alternative|item|li|option)(?=[\s/>])[^<>]*+>", re.IGNORECASE)
-AS_JSON = re.compile(r"""\sjson=["']true["']""")
+AS_JSON = re.compile(r"""(?:[^"']|"[^"]*"|'[^']*')*?\sjson\s*=\s*(?:"true"|'true')""")
+"""Matches, from its beginning, a tag that has `json="true"`; in the value of another attribute it says nothing."""
 _LIST = re.compile(r"</?(?:ul|ol|list)\s*>", re.IGNORECASE)
 _COMMAS = re.compile(r"[,;，；、،؛]")
 _BRACKET = re.compile(r"[(\[{（［｛「『【《]")
@@ -30,7 +31,6 @@ _NOTHING = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_NOTHING, _BEGINS_NOTHING = 40, frozenset("-–—([nN")
-_ALL = 100
 _ALL = 100
 
 
@@ -91,7 +91,7 @@ def _tagged(text: str, read: Callable[[str], str]) -> list[str]:
 
 def json_text(text: str, inside: str) -> str:
     """Return the text that JSON stands for where the opening tag has `json="true"`, as in our XML; else as it is."""
-    if "json" not in inside or not AS_JSON.search(inside):
+    if "json" not in inside or not AS_JSON.match(inside):
         return text
     try:
         found = json.loads(text)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tele.analysis import analyze
+from tele.analysis.frames import rows
 from tele.errors import BadInput
 
 
@@ -17,8 +18,23 @@ def test_a_frame_has_a_row_for_each_group_and_a_column_for_each_figure(log):
     found = analyze(log, "trial").frame()
 
     assert isinstance(found, pl.LazyFrame)
-    rows = found.select("key.condition", "latency.p50", "cost.total", "reliability.success_rate").collect().rows()
-    assert rows == [("a", 1.0, None, 1.0), ("b", 3.0, 0.5, 1.0)]
+    told = found.select("key.condition", "latency.p50", "cost.total", "reliability.success_rate").collect().rows()
+    assert told == [("a", 1.0, None, 1.0), ("b", 3.0, 0.5, 1.0)]
+
+
+def test_a_name_that_begins_another_with_a_dot_is_a_column_too(log):
+    names = {"app": "x", "app.tier": "gold"}
+    failed = [chat(success=False, error_type=kind, attributes=names) for kind in ("Refused", "Refused.again")]
+    log.add([chat(duration_ms=1.0, attributes=names), *failed])
+
+    [row] = rows(analyze(log, "trial", by=list(names)).to_dict(), None)
+
+    assert {name: row[name] for name in row if "app" in name or "Refused" in name} == {
+        "key.app": "x",
+        "key.app.tier": "gold",
+        "reliability.errors.Refused": 1,
+        "reliability.errors.Refused.again": 1,
+    }
 
 
 def test_a_section_is_a_frame_of_its_own(log):
@@ -53,12 +69,12 @@ def test_comparisons_are_one_frame_whoever_is_asked_and_however_many_sides_n_has
 
     frame = found.significance.frame()
     assert isinstance(frame, pl.LazyFrame)
-    rows = frame.collect()
-    assert rows.equals(found.frame("comparisons").collect())
-    score = rows.filter(pl.col("metric") == "score").select("treatment", "n_baseline", "n_treatment").rows()
+    told = frame.collect()
+    assert told.equals(found.frame("comparisons").collect())
+    score = told.filter(pl.col("metric") == "score").select("treatment", "n_baseline", "n_treatment").rows()
     assert score == [("b", 4, 4), ("c", 4, 2)]
-    assert "effect" not in rows.columns
-    [low] = rows.filter((pl.col("metric") == "score") & (pl.col("treatment") == "b"))["difference_low"].to_list()
+    assert "effect" not in told.columns
+    [low] = told.filter((pl.col("metric") == "score") & (pl.col("treatment") == "b"))["difference_low"].to_list()
     assert low == found.comparisons[-2].difference_interval[0]
 
 

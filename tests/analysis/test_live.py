@@ -98,6 +98,27 @@ def test_a_wrapper_whose_child_ended_before_the_first_look_is_left_out(tele_stor
     assert live.poll().input_tokens == 5
 
 
+@pytest.mark.parametrize("looked", ["before", "between", "after"])
+def test_a_wrapper_at_any_depth_is_left_out_and_one_above_an_agent_is_not(looked, tele_store):
+    def begin():
+        return LiveMetrics("trial", store=tele_store.path)
+
+    with tele.experiment("trial"):
+        tele.event("begun")
+        live = begin()
+        for operation in (None, "invoke_agent"):
+            with tele.span("call_llm", model="m") as outer, tele.span("retry"):
+                with tele.span("post", operation=operation):
+                    work(1)
+                live = begin() if looked == "between" and operation is None else live
+                live.poll()
+                outer.usage(input_tokens=100)
+            with tele.span("call_llm", model="m") as alone:
+                alone.usage(input_tokens=3)
+    live = begin() if looked == "after" else live
+    assert agree(live, tele_store).input_tokens == 11 + 3 + 111 + 3
+
+
 def test_a_correction_is_taken_in(tele_store):
     with tele.experiment("trial"):
         work(1)

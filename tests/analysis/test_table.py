@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 
+from rich.cells import cell_len
 from rich.console import Console
 
 from tele.analysis import analyze, render
@@ -103,3 +104,19 @@ def test_sections_are_shown_where_they_were_asked_for(log):
     nothing = "The log holds nothing for: cost, load, traces, ensembles, hedging, reasoning."
     assert " ".join(text.split()).endswith(nothing)
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_names_of_wide_letters_leave_the_chart_in_line_and_long_times_the_names(log):
+    log.add([chat(condition=name, duration_ms=725_000.0) for name in ("基準の条件", "baseline")])
+
+    lines = shown(analyze(log, "trial")).splitlines()
+
+    assert max(map(cell_len, lines)) <= 80
+    assert len({cell_len(line) for line in lines if line.endswith("┼")}) == 1
+    assert [line.split()[0] for line in lines if "100.0 %" in line] == ["baseline", "基準の条件"]
+
+
+def test_figures_are_folded_and_never_cut_where_the_terminal_is_narrow(log):
+    log.add([chat(condition="few-shot", duration_ms=725_000.0)])
+
+    assert "…" not in shown(analyze(log, "trial"), width=40)

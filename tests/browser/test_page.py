@@ -248,7 +248,7 @@ def test_steps_are_looked_at_by_type_and_by_how_sure_they_are(opened, memory):
 
     steps = [("hypothesis_formed", 0.9), ("alternative_rejected", 0.5), ("hypothesis_formed", 0.2)]
     events = [told("long", at, type_, sure) for at, (type_, sure) in enumerate(steps)]
-    shown = opened(memory.Memory([memory.span("chat m", "01"), *events, told("short", 0, "pattern_applied", 0.4)]))
+    shown = opened(memory.Memory([memory.span("chat m", "01"), *events, told("short", 0, "own\u202e_type", 0.4)]))
     page = shown.page
     page.get_by_role("tab", name="Reasoning").click()
 
@@ -265,6 +265,15 @@ def test_steps_are_looked_at_by_type_and_by_how_sure_they_are(opened, memory):
     assert shown.texts(".statistics")[0] == (
         "2 hypothesis formed1 alternative rejected confidence 0.53 on average: 1 high, 1 medium, 1 low"
     )
+
+    # the list that one comes back to is of what was chosen last
+    page.get_by_label("Least confidence").fill("0")
+    page.get_by_label("Type of step").select_option(label="own‹U+202E› type")
+    page.keyboard.press("Escape")
+    shown.wait("document.querySelector('.spacer .row')")
+    assert (shown.rows(), shown.texts(".shown")) == (["short"], ["1 of 2"])
+    page.get_by_label("Type of step").select_option("")
+    assert shown.rows() == ["long", "short"]
     assert (shown.said, shown.violations) == ([], [])
 
 

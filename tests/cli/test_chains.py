@@ -169,10 +169,10 @@ def test_diff_of_two_conditions_goes_item_by_item(tele_store, run, monkeypatch):
     tele.flush()
 
     lines = run("diff", "a", "b", rc=1).stdout.splitlines()
-    assert lines[0] == "a → b: 2 chains of the same items, 1 differ"
+    assert lines[0] == "a → b: 2 chains of the same items, 1 changed"
     assert lines[2].startswith("  x: 0 added, 0 removed, 1 modified; similarity 0.9")
     assert "    confidence: 0.9 → 0.4" in run("diff", "a", "b", "--item", "x", rc=1).stdout
-    assert "0 differ" in run("diff", "a", "b", "--item", "y").stdout
+    assert "0 changed" in run("diff", "a", "b", "--item", "y").stdout
     told = json.loads(run("diff", "a", "b", "--format", "json", rc=1).stdout)
     assert (told["pairs"], [each["item_id"] for each in told["items"]]) == (2, ["x"])
     assert "<h3>x</h3>" in run("diff", "a", "b", "--format", "html", rc=1).stdout

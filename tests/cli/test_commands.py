@@ -94,7 +94,11 @@ class TestAnswers:
 
     def test_views_are_printed_as_sql_that_runs(self, store):
         printed = run("sql", "--views", "--store", store).stdout
-        assert {"spans", "llm_calls", "runs"} <= set(re.findall(r"CREATE OR REPLACE VIEW (\w+)", printed))
+        views = set(re.findall(r"CREATE OR REPLACE VIEW (\w+)", printed))
+        assert {"spans", "llm_calls", "runs"} <= views
+        assert {"events", *views} == set(
+            re.findall(r"\w+", run("sql", "--help").stdout.split("Views:")[1].split(".")[0])
+        )
 
     def test_analyze_in_json_has_the_names_of_the_contract(self, store):
         found = json.loads(run("analyze", "prompt-ab", "--store", store, "--format", "json").stdout)
@@ -142,7 +146,11 @@ class TestAnswers:
         path = tmp_path / ".tele"
         with temporary_store(path):
             tele.event("red \x1b[31m \u202e bell \x07")
-        for arguments in (("sql", "SELECT name FROM events"), ("tail", "--no-follow")):
+            for condition in ("red \x1b[31m \u202e", "b"):
+                with tele.experiment("trial", condition=condition), tele.span("work", item_id="i"):
+                    tele.metric("red \x1b[2J", condition == "b")
+        compare = ("analyze", "trial", "--baseline", "b")
+        for arguments in (("sql", "SELECT name FROM events"), ("tail", "--no-follow"), compare):
             shown = run(*arguments, "--store", path).stdout
             assert "red" in shown
             assert not re.search("[\x1b\u202e\x07]", shown)

@@ -92,6 +92,22 @@ def test_a_chain_that_is_told_twice_is_two_in_one_span_as_in_two(tele_store):
         assert tele.analyze("default", store=tele_store.path).reasoning.chains == 3
 
 
+def test_a_chain_that_is_told_of_two_items_outside_of_any_span_is_two(tele_store):
+    chain = tele.parse_chain(ANSWER, "said")
+    with tele.experiment("e"):
+        for item in ("i1", "i2"):
+            tele.record_chain(chain, item_id=item)
+    told = tele_store.rows("SELECT item_id, n_events, n_warnings FROM chains ORDER BY item_id")
+    assert told == [("i1", 1, 0), ("i2", 1, 0)]
+
+
+def test_a_chain_without_a_hash_is_one_with_its_events(tele_store):
+    said = {"chain_id": "theirs", "name": "foreign"}
+    tele.event("causal_trace.chain.created", said)
+    tele.event("causal_trace.event.created", said | {"position": 0, "type": "t", "decision": "d"})
+    assert tele_store.rows("SELECT chain_id, n_events FROM chains") == [("theirs", 1)]
+
+
 def test_a_parser_of_ones_own_takes_the_text(tele_store):
     @tele.llm_call(parse=lambda text: Chain("mine", "own", (ReasoningEvent("t", text.upper(), "r", "1"),)))
     def ask():

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from tele.analysis.compare.words import absent, figure, figures, p_text
 from tele.analysis.comparisons import Check, Comparison, Comparisons
+from tele.analysis.deeper import Sheet
+from tele.analysis.table import small
+from tele.analysis.units import NOTHING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -134,14 +137,25 @@ def _reasons(comparisons: Sequence[Comparison]) -> Iterable[str]:
 
 
 def render_checks(checks: Sequence[Check], console: Console) -> None:
-    """Print what was asked of the figures, and whether it is well."""
+    """Print what was asked of the figures, a row for each group, and whether it is well; below why a figure is none."""
     from rich.text import Text
 
+    titles = ("state", "group", "guardrail", "figure", "95 % interval", "declared")
+    rows = [_asked(one) for one in checks]
+    columns = [at for at in range(len(titles)) if any(row[at] for row in rows)]
+    if rows:
+        picked = (tuple(row[at] for at in columns) for row in rows)
+        console.print()
+        console.print(small(Sheet("", tuple(titles[at] for at in columns), tuple(picked))))
     for one in checks:
-        when = (
-            "" if one.registered is None else f" (declared {'before' if one.registered else 'after'} the first sample)"
-        )
-        console.print(Text(f"{'ok' if one.ok else 'FAILED'}  {one.words}{when}"))
+        if one.value is None:
+            console.print(Text(one.words))
+
+
+def _asked(one: Check) -> tuple[str, ...]:
+    figured = NOTHING if one.value is None else figure(one.value)
+    declared = "" if one.registered is None else "beforehand" if one.registered else "after the first sample"
+    return ("ok" if one.ok else "FAILED", one.group, one.said, figured, figures(one.interval), declared)
 
 
 def html(found: Comparisons) -> str:

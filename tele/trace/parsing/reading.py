@@ -251,7 +251,7 @@ class Reading:
                 return at
             self._close_field(text, match.start(), base, closed=False)
         self._note_case(match, base)
-        if "json" in match[INSIDE] and AS_JSON.search(match[INSIDE]) and name not in self.stack[-1].fields:
+        if "json" in match[INSIDE] and AS_JSON.match(match[INSIDE]) and name not in self.stack[-1].fields:
             self.stack[-1].as_json |= {name}
         if not empty:
             end = text.find("<", at)

@@ -183,6 +183,7 @@ class Page {
     if (!this.chain) return this.filtered();
     this.chain.sift();
     this.shown.textContent = this.chain.shown;
+    this.lists.chains.filter(this.lists.chains.asked ?? "");
   }
 
   pressed(event) {

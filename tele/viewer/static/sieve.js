@@ -2,10 +2,12 @@
 
 class Sieve {
   constructor(chains, changed) {
-    Object.assign(this, { changed, type: "", least: 0 });
+    Object.assign(this, { changed, type: null, least: 0 });
     const types = [...new Set(chains.flatMap((chain) => chain.steps.map((step) => step.type)))].filter(known).sort();
     const options = types.map((type) => el("option", { value: type }, String(type).replaceAll("_", " ")));
-    this.choice = el("select", { "aria-label": "Type of step", change: () => this.set(this.choice.value, this.least) }, el("option", { value: "" }, "every type"), options);
+    // by place: the value of an option is shown text, in which control characters are made visible
+    const chosen = () => this.set(types[this.choice.selectedIndex - 1] ?? null, this.least);
+    this.choice = el("select", { "aria-label": "Type of step", change: chosen }, el("option", { value: "" }, "every type"), options);
     this.range = el("input", { type: "range", min: "0", max: "1", step: "0.05", value: "0", "aria-label": "Least confidence", input: () => this.set(this.type, Number(this.range.value)) });
     this.said = el("output", {}, confidence(0));
     this.element = el("span", { class: "sieve" }, this.choice, el("label", {}, "confidence ≥ ", this.range), this.said);
@@ -18,12 +20,12 @@ class Sieve {
   }
 
   get open() {
-    return this.type === "" && this.least === 0;
+    return this.type === null && this.least === 0;
   }
 
   // A step that states no confidence passes until one is asked for.
   passes(step) {
-    return (this.type === "" || step.type === this.type) && (this.least === 0 || certain(step) >= this.least);
+    return (this.type === null || step.type === this.type) && (this.least === 0 || certain(step) >= this.least);
   }
 }
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import re
+
 import pytest
+from rich.console import Console
 
 from tele.analysis import analyze
 from tele.analysis.compare import Options, compare
 from tele.analysis.compare.guards import worse
+from tele.analysis.compare.table import render_checks
+from tele.analysis.comparisons import Check
 from tele.errors import BadInput
 
 
@@ -79,3 +85,27 @@ def test_a_metric_without_conditions_is_of_all(log):
     log.add(scores(None, [9]))
 
     assert checked(log, "score > 5") == {"all": (9.0, False)}
+
+
+def test_guardrails_are_rows_of_a_table_and_what_is_not_known_says_why():
+    rails = [
+        Check("guardrail", "p99_ms < 2000", "few-shot", 64.81, (55.09, None), True, "few-shot: it holds", True),
+        Check("guardrail", "cost_usd < 1", "few-shot", None, None, False, "few-shot: nobody knows", False),
+    ]
+    console = Console(file=io.StringIO(), width=80)
+
+    render_checks(rails, console)
+
+    head, *rows, why = [re.split(r"\s{2,}", line.strip()) for line in console.file.getvalue().splitlines() if line]
+    assert head == ["state", "group", "guardrail", "figure", "95 % interval", "declared"]
+    assert rows == [
+        ["ok", "few-shot", "p99_ms < 2000", "64.81", "55.09 to open", "beforehand"],
+        ["FAILED", "few-shot", "cost_usd < 1", "-", "after the first sample"],
+    ]
+    assert why == ["few-shot: nobody knows"]
+
+
+def test_where_nothing_was_asked_nothing_is_printed():
+    console = Console(file=io.StringIO(), width=80)
+    render_checks([], console)
+    assert console.file.getvalue() == ""

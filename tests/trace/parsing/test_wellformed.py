@@ -65,6 +65,17 @@ def test_a_fragment_of_markup_is_read_by_lxml_and_what_only_the_tokenizer_knows_
         assert read_wellformed(text) is None
 
 
+@pytest.mark.parametrize(
+    ("attributes", "decision"),
+    [(' json = "true"', "d"), (" a='>' json='true'", "d"), (" note=' json=\"true\"'", '"d"'), (' json="yes"', '"d"')],
+)
+def test_both_readers_agree_on_what_stands_as_json(attributes, decision):
+    event = GOOD.format("r").replace("<decision>d<", f'<decision{attributes}>"d"<')
+    assert read_wellformed(event) is not None
+    for text in (event, f"prose {event}"):
+        assert [each.decision for each in parse_chain(text).events] == [decision]
+
+
 def test_the_events_are_the_same_where_lxml_is_not_installed():
     text = GOOD.format("a &lt; b") * 2
     script = "import sys; sys.modules['lxml'] = None; import tele; print(tele.parse_chain(sys.argv[1]).events)"
