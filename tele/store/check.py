@@ -127,7 +127,7 @@ def _from_rows(layout: Layout, *, deep: bool) -> Iterator[Finding]:
     try:
         with Store(layout) as store:
             for writer, lost in _dropped(store).items():
-                why = "; ".join(f"{reason}: {n:,}" for reason, n in lost.items())
+                why = "; ".join(f"{reason.removesuffix('.')}: {n:,}" for reason, n in lost.items())
                 what = f"{lost.total():,} records could not be written ({why})"
                 yield Finding(f"journal/{writer}.jsonl", None, what, "")
             if deep:

@@ -9,7 +9,6 @@ made here are; where segments may hold the same foreign trace, told twice and di
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from tele.store.manifest import Segment
@@ -19,7 +18,7 @@ from tele.store.views import COUNTED, PLAIN, TOKENS, WRAPPED
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["MOST_OUTSIDE", "OWN", "flat", "moved", "outside"]
+__all__ = ["MOST_OUTSIDE", "OWN", "Outside", "flat", "moved", "outside"]
 
 MOST_OUTSIDE = 32
 """Spans outside that one segment names: as many traces as are at work at a time; more are not worth their bytes."""
@@ -27,38 +26,46 @@ _MOST_ASKED = 4_096
 _MOST_LEVELS = 32
 """Spans of no model between a call and what may wrap it; of deeper ones it is not known whether it does."""
 
-OWN = """coalesce(bool_and(event_id[13] = '7' AND event_id[:5] = printf('%012x', start_ns // 1000000)[:5])
+OWN = """coalesce(bool_and(
+    event_id[13] = '7' AND coalesce(event_id[:5] = printf('%012x', start_ns // 1000000)[:5], FALSE))
     FILTER (kind = 'span'), TRUE)"""
 """SQL: all spans got their event ids where they were recorded, from the time; ids of foreign ones are digests."""
+
+Outside = list[list[str]] | None
+"""What calls stand under and lies elsewhere, as trace and span id; None where not known."""
 
 _READ = frozenset({"kind", "operation", "model", "input_tokens", "output_tokens", "trace_id", "span_id", "parent_id"})
 """Columns that decide what a wrapper is."""
 
 
-def outside(con: duckdb.DuckDBPyConnection, rows: str) -> list[list[str]] | None:
-    """Return trace and span id of what calls stand under and is not among `rows` (SQL of a FROM clause).
+def outside(con: duckdb.DuckDBPyConnection, rows: str) -> dict[str, Outside]:
+    """Return, by experiment, trace and span id of what its calls stand under and is not among its `rows` (SQL of FROM).
 
     It is what the nearest spans above a call that are of no model name as their parent. None where one of the rows
-    wraps another of them, where that is too deep to say, or where there are more than `MOST_OUTSIDE`.
+    wraps another of them, where that is too deep to say, or where there are more than `MOST_OUTSIDE`; an experiment
+    that is absent has nothing outside. One query tells of all experiments: it costs as much as sealing one.
     """
     found = con.execute(f"""
-        WITH RECURSIVE up AS (
-            SELECT DISTINCT trace_id, parent_id AS span_id, 1 AS level
-            FROM {rows} WHERE {COUNTED} AND parent_id <> span_id
+        WITH RECURSIVE span AS MATERIALIZED (
+            SELECT experiment_id, trace_id, span_id, nullif(parent_id, span_id) AS parent_id,
+                {COUNTED} AS counted, {PLAIN} AS plain
+            FROM {rows} WHERE kind = 'span' AND trace_id IS NOT NULL),
+        up AS (
+            SELECT DISTINCT experiment_id, trace_id, parent_id AS span_id, 1 AS level
+            FROM span WHERE counted AND parent_id IS NOT NULL
             UNION
-            SELECT trace_id, parent_id, level + 1
-            FROM up JOIN (SELECT trace_id, span_id, parent_id FROM {rows} WHERE {PLAIN} AND parent_id <> span_id)
-                AS plain USING (trace_id, span_id)
+            SELECT experiment_id, trace_id, parent_id, level + 1
+            FROM up JOIN (FROM span WHERE plain AND parent_id IS NOT NULL) USING (experiment_id, trace_id, span_id)
             WHERE level <= {_MOST_LEVELS}),
-        here AS (SELECT trace_id, span_id, {COUNTED} AS counted FROM {rows} WHERE kind = 'span')
-        SELECT trace_id, span_id, coalesce(bool_or(counted), FALSE) OR max(level) > {_MOST_LEVELS}
-        FROM up LEFT JOIN here USING (trace_id, span_id)
-        WHERE trace_id IS NOT NULL
-        GROUP BY trace_id, span_id HAVING count(counted) = 0 OR bool_or(counted) OR max(level) > {_MOST_LEVELS}
-        ORDER BY trace_id, span_id LIMIT {MOST_OUTSIDE + 1}""").fetchall()
-    if len(found) > MOST_OUTSIDE or any(wraps for *_, wraps in found):
-        return None
-    return [[trace, span] for trace, span, _ in found]
+        place AS (
+            SELECT experiment_id, trace_id, span_id,
+                coalesce(bool_or(counted), FALSE) OR max(level) > {_MOST_LEVELS} AS wraps
+            FROM up LEFT JOIN span USING (experiment_id, trace_id, span_id)
+            GROUP BY ALL HAVING count(counted) = 0 OR wraps)
+        SELECT experiment_id, CASE WHEN NOT bool_or(wraps) AND count(*) <= {MOST_OUTSIDE}
+            THEN list([trace_id, span_id] ORDER BY trace_id, span_id) END
+        FROM place GROUP BY experiment_id""")
+    return dict(found.fetchall())
 
 
 def flat(con: duckdb.DuckDBPyConnection, segments: Iterable[Segment], *, tail: bool) -> bool:
@@ -66,14 +73,14 @@ def flat(con: duckdb.DuckDBPyConnection, segments: Iterable[Segment], *, tail: b
 
     False where that would take a look at all rows. `con` has the view `events_raw`.
     """
-    parts = []
+    parts: list[Outside] = []
     foreign = []
     for segment in segments:
         parts.append(segment.outside)
         if not segment.own:
             foreign.append((segment.min_trace, segment.max_trace))
     if tail:
-        parts.append(outside(con, "tail"))
+        parts += outside(con, "tail").values()
         [(own, low, high)] = con.execute(f"SELECT {OWN}, min(trace_id), max(trace_id) FROM tail").fetchall()
         if not own:
             foreign.append((low, high))
@@ -112,11 +119,15 @@ def _told_twice(con: duckdb.DuckDBPyConnection, ranges: Iterable[tuple[str | Non
 
     `ranges` are the least and the greatest trace id of each part.
     """
-    known = [(low, high) for low, high in ranges if low is not None and high is not None]
-    shared = [(max(a[0], b[0]), min(a[1], b[1])) for a, b in combinations(known, 2) if a[0] <= b[1] and b[0] <= a[1]]
+    shared = []
+    reach = ""
+    for low, high in sorted((low, high) for low, high in ranges if low is not None and high is not None):
+        if low <= reach:
+            shared.append((low, min(high, reach)))
+        reach = max(reach, high)
     if not shared:
         return False
-    low, high = min(low for low, _ in shared), max(high for _, high in shared)
+    low, high = shared[0][0], max(high for _, high in shared)
     which = f"trace_id BETWEEN {quoted(low)} AND {quoted(high)}"
     counted = f"nullif({TOKENS}, 0)"
     return bool(con.execute(WRAPPED.format(which=which, tokens=counted)).fetchall())

@@ -16,6 +16,7 @@ from tele.store.decode import fill
 from tele.store.journals import Header, headers, read_tails
 from tele.store.layout import Layout
 from tele.store.manifest import Segment, State
+from tele.store.nesting import outside
 from tele.store.remarks import ABOUT_THE_STORE, PRUNED
 from tele.store.schema import empty_select, quoted
 from tele.store.seal import ranges
@@ -49,8 +50,9 @@ def save(
     _leave_out(con, layout, state, there)
     con.execute("CREATE OR REPLACE TABLE saved AS SELECT DISTINCT ON (event_id) * FROM saved")
     rows = f"SELECT * FROM saved WHERE experiment_id = {{}} ORDER BY {ORDER}"
+    known = outside(con, "saved")
     made = [
-        write(con, layout, rows.format(quoted(experiment)), experiment, by_writer)
+        write(con, layout, rows.format(quoted(experiment)), experiment, by_writer, known)
         for experiment, by_writer in ranges(con, "saved").items()
     ]
     return made, _were_in(con, lost)

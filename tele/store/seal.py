@@ -20,6 +20,7 @@ from tele.store.layout import Layout
 from tele.store.lease import changing
 from tele.store.line import Damage
 from tele.store.manifest import Entry, Sealed, State, load, publish
+from tele.store.nesting import outside
 from tele.store.orphans import set_aside_orphans
 from tele.store.references import references_in
 from tele.store.schema import quoted
@@ -124,8 +125,9 @@ def _entry(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, tails: 
     odd = _load_rows(con, tails)
     _sync(con, layout, tails)
     rows = f"SELECT * FROM ended WHERE experiment_id = {{}} ORDER BY {ORDER}"
+    known = outside(con, "ended")
     segments = [
-        write(con, layout, rows.format(quoted(experiment)), experiment, by_writer)
+        write(con, layout, rows.format(quoted(experiment)), experiment, by_writer, known)
         for experiment, by_writer in ranges(con, "ended").items()
     ]
     opened = _still_open(con, tails)

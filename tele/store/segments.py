@@ -15,11 +15,11 @@ from tele.store.columns import SCHEMA_VERSION
 from tele.store.files import fsync_folder
 from tele.store.layout import Layout
 from tele.store.manifest import Segment
-from tele.store.nesting import OWN, outside
+from tele.store.nesting import OWN, Outside, outside
 from tele.store.schema import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import duckdb
 
@@ -37,9 +37,16 @@ _OPTIONS = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 2, ROW_GROUP_SI
 
 
 def write(
-    con: duckdb.DuckDBPyConnection, layout: Layout, rows: str, experiment_id: str, ranges: dict[str, list[list[int]]]
+    con: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    rows: str,
+    experiment_id: str,
+    ranges: dict[str, list[list[int]]],
+    known: Mapping[str, Outside] | None = None,
 ) -> Segment:
     """Seal the rows of the query `rows`, all of one experiment, in its order (see `ORDER`).
+
+    `known` is what `nesting.outside` says of rows that these are among, where somebody has asked.
 
     The file is written under a temporary name, synced, read back, renamed to the beginning of its own SHA-256, so that
     it can be trusted also where the manifest is lost, and its folder is synced. Raises StoreNotWritable, as on a full
@@ -57,7 +64,8 @@ def write(
         con.execute(f"COPY ({rows}) TO {quoted(temporary)} ({_OPTIONS}, {metadata})")
         path, size, digest = _settle(temporary)
         facts = con.execute(f"SELECT {_FACTS} FROM read_parquet({quoted(path)})").fetchall()
-        parents = outside(con, f"read_parquet({quoted(path)})")
+        if known is None:
+            known = outside(con, f"read_parquet({quoted(path)})")
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise StoreNotWritable(layout.root, _reason(error)) from None
     finally:
@@ -78,7 +86,7 @@ def write(
         last,
         ranges,
         amended,
-        parents,
+        known.get(experiment_id, []),
         own,
     )
     _remember(_memory(layout), [_mark(segment, path.stat())])

@@ -54,12 +54,16 @@ class Process:
 
     def _begin(self) -> Journal:
         # Made without the lock: a signal handler that records may come in at any point of it.
-        layout = prepare(self.settings.store)
-        made = Journal(layout, self.settings.durability, self.lost)
+        settings = self.settings
+        layout = prepare(settings.store)
+        made = Journal(layout, settings.durability, self.lost)
         with self._lock:
             if self._journal is not None:
                 return self._journal
-            self._journal = made
+            if self.settings is settings:
+                self._journal = made
+        if self._journal is not made:  # another thread has set up other settings meanwhile
+            return self.journal
         if sys.platform == "win32":
             _log.warning("tele does not write on Windows: reading and viewing work, recording is not supported.")
         if network := network_filesystem(layout.root):
@@ -132,6 +136,7 @@ class Process:
             self._warn(why)
         elif why not in self.warned:
             self.warned.add(why)
+            why = why.removesuffix(".")
             _log.warning("tele had trouble: %s. The program goes on, and no record was lost by it.", why)
 
     def warn(self) -> None:
@@ -142,6 +147,7 @@ class Process:
     def _warn(self, why: str) -> None:
         if why not in self.warned:
             self.warned.add(why)
+            why = why.removesuffix(".")
             _log.warning("tele could not record: %s. The program goes on; tele.dropped() tells how much was lost.", why)
 
     def seal_soon(self) -> None:
@@ -185,14 +191,14 @@ class Process:
 
     def set_up(self, settings: Settings) -> None:
         """Record by other settings from now on."""
-        self.close()
-        self.settings = settings
+        self.close(settings)
 
-    def close(self) -> None:
-        """Flush and finish the journal; the next record begins a new one."""
+    def close(self, settings: Settings | None = None) -> None:
+        """Flush and finish the journal; the next record begins a new one, by `settings` where they are given."""
         self.settle()
-        with self._lock:
+        with self._lock:  # both at once: a thread that records meanwhile would go on by the settings of before
             journal, self._journal = self._journal, None
+            self.settings = settings or self.settings
         if journal is not None:
             journal.close()
 

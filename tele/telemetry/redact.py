@@ -321,6 +321,8 @@ def _replaced(rule: Rule, match: Match) -> str:
         return whole
     kept = match.group(rule.keep) if rule.keep else ""
     gone = whole[len(kept) :]
+    if rule.name == "assigned" and gone[-1] in "\"'":  # what says of which sort a literal is stays: b"..."
+        kept, gone = kept + gone[: len(gone) - len(gone.lstrip("bfru"))], gone.lstrip("bfru")
     if MARK.fullmatch(gone.strip("\\\"' ")) or (rule.check is not None and not rule.check(whole)):
         return whole
     if rule.name in ("pair", "assigned"):  # the quotes that the value stood in stay, so that JSON stays JSON

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import duckdb
 import pytest
 
 import tele
@@ -7,6 +8,8 @@ from tele.analysis import analyze
 from tele.store.compact import compact
 from tele.store.layout import open_layout, prepare
 from tele.store.manifest import load
+from tele.store.names import experiment_id
+from tele.store.nesting import OWN, outside
 from tele.store.seal import seal
 from tele.telemetry.ingest.into import ingest_into
 
@@ -82,6 +85,33 @@ def test_a_wrapper_with_spans_of_no_model_between_is_found_wherever_the_parts_ar
     assert requests(store) == (False, 1)
 
 
+def test_one_query_tells_what_lies_outside_each_of_many_experiments(store, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tele.store.seal.outside", lambda *args: asked.append(args[1]) or outside(*args))
+    monkeypatch.setattr("tele.store.segments.outside", lambda *_: pytest.fail("each segment was read again"))
+    with tele.experiment("plain"), tele.span("step"):
+        pass
+    with tele.experiment("wraps"), call("call_llm"), call():
+        pass
+    with tele.experiment("split"), tele.span("agent") as parent:
+        with call():
+            pass
+        sealed(store)
+
+    found = {s.experiment_id: s.outside for s in load(open_layout(store.path)).segments.values()}
+    assert found == {
+        experiment_id("plain"): [],
+        experiment_id("wraps"): None,
+        experiment_id("split"): [[parent.trace_id, parent.span_id]],
+    }
+    assert asked == ["ended"]
+
+
+def test_a_foreign_span_without_a_time_is_not_taken_for_ones_own():
+    row = f"(SELECT '{'0' * 12}7{'0' * 19}' AS event_id, 'span' AS kind, NULL::BIGINT AS start_ns)"
+    assert duckdb.sql(f"SELECT {OWN} FROM {row}").fetchall() == [(False,)]
+
+
 def test_spans_of_no_model_above_and_below_calls_wrap_nothing(store):
     with tele.experiment("e"), tele.span("run"):
         for _ in range(2):
@@ -141,7 +171,7 @@ def test_a_correction_of_what_makes_a_call_is_not_taken_for_granted(store):
 
 
 def test_a_segment_of_before_says_nothing(store, monkeypatch):
-    monkeypatch.setattr("tele.store.segments.outside", lambda *_: None)
+    monkeypatch.setattr("tele.store.seal.outside", lambda *_: dict.fromkeys([experiment_id("e")]))
     with tele.experiment("e"), call():
         pass
 

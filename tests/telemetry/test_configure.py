@@ -6,6 +6,8 @@ import pytest
 
 import tele
 from tele.analysis import LiveMetrics
+from tele.store.journal import Journal
+from tele.store.layout import prepare
 from tele.telemetry.process import process
 from tele.telemetry.settings import Settings
 from tele.testing import temporary_store
@@ -57,3 +59,36 @@ def test_settings_change_as_a_whole():
     assert before == Settings()
     assert after == Settings(durability="fsync", run_type=after.run_type)
     assert str(after.run_type) == "milestone"
+
+
+def test_what_is_recorded_while_the_journal_of_before_closes_goes_by_the_new_settings(tmp_path, monkeypatch):
+    close = Journal.close
+
+    def meanwhile(journal):
+        close(journal)
+        tele.event("meanwhile")
+
+    with temporary_store(tmp_path / "before"):
+        tele.event("before")
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "close", meanwhile)
+            tele.configure(store=tmp_path / "after")
+        tele.event("after")
+
+    with tele.open(tmp_path / "after") as store:
+        assert store.rows("SELECT name FROM events ORDER BY seq") == [("meanwhile",), ("after",)]
+
+
+def test_a_first_record_during_which_the_settings_change_goes_by_the_new_ones(tmp_path, monkeypatch):
+    def meanwhile(path):
+        if path != tmp_path / "after":
+            tele.configure(store=tmp_path / "after")
+        return prepare(path)
+
+    with temporary_store(tmp_path / "before"):
+        monkeypatch.setattr("tele.telemetry.process.prepare", meanwhile)
+        tele.event("first")
+        tele.event("second")
+
+    with tele.open(tmp_path / "after") as store:
+        assert store.rows("SELECT name FROM events ORDER BY seq") == [("first",), ("second",)]

@@ -45,6 +45,8 @@ _LISTS = (
 )
 _TOLD_ABOVE = object()
 """In place of a span: the call is recorded by the library above LiteLLM."""
+_told = Bounded()
+"""Outcomes that stand in the log, of whichever recorder: one that was removed may still tell of a call."""
 
 
 def install(*, content: bool = True, parse: Parse | None = None) -> Instrumentation:
@@ -114,7 +116,6 @@ class Recorder:
         self._price_table = price_table
         self._open = Bounded()
         self._places = Bounded()
-        self._told = Bounded()
         self._awaited = Bounded()
         self._leaving = False
         self._removed: Callable[[], None] | None = None
@@ -138,7 +139,7 @@ class Recorder:
 
     def placed(self, call_id: object) -> None:
         """Remember that the call with this id is made where the running code is."""
-        if isinstance(call_id, str):
+        if isinstance(call_id, str) and self._removed is None:
             self._places.put(call_id, here.get())
             self._awaited.put(call_id, value=True)
 
@@ -178,12 +179,12 @@ class Recorder:
         place = (self._places.get if failed else self._places.pop)(call_id)  # what failed may be tried again
         told = (call_id, failed, None if failed else payload.get("id"))
         if span is None:
-            if self._told.get(told) or isinstance(place or here.get(), ModelCall):
+            if _told.get(told) or isinstance(place or here.get(), ModelCall):
                 return
             span = _late(kwargs, place)
         if span is _TOLD_ABOVE:
             return
-        self._told.put(told, value=True)
+        _told.put(told, value=True)
         tell(call_id, payload.get("id"))
         if failed:
             span.fail("Error")  # and what it was, where that can be read

@@ -12,6 +12,9 @@ __all__ = ["card", "given", "iban", "ip", "phone", "user_and_password"]
 _CARD_DIGITS = range(13, 20)
 _ODD = 8
 """Letters and digits mixed that are no word any more."""
+_SWITCHES = frozenset({"true", "false", "none", "null", "enabled", "disabled"})
+_FOLDERS = frozenset({"PWD", "OLDPWD", "pwd"})
+"""Names of the working folder, where they are given a path."""
 _PHONE_DIGITS = range(8, 16)
 """ITU-T E.164: at most 15, with the country's code."""
 
@@ -50,6 +53,8 @@ def given(text: str) -> bool:
     if value.rstrip("\\\"'") != value:
         return True
     if any(letter in value for letter in "([{"):  # a call, or a part of something
+        return False
+    if value.lower() in _SWITCHES or (name in _FOLDERS and value.startswith("/")):
         return False
     shell = name.isupper() and text.startswith(f"{name}=")
     mixed = any(map(str.isalpha, value)) and any(map(str.isdigit, value))

@@ -66,6 +66,9 @@ _TEXT = r"\"(?:[^\"\\]|\\.)*\"?|\\+\"[^\"]*\"?|'(?:[^'\\]|\\.)*'?|\\+'[^']*'?"
 _LITERAL = r"\"(?:[^\"\\\n]|\\.)+\"|'(?:[^'\\\n]|\\.)+'|\\+\"[^\"\\\n]+\\+\"|\\+'[^'\\\n]+\\+'"
 """A text within code that is not empty, in quotes, or in quotes that are escaped."""
 
+_BARE = r"[^\s\"'`,;&<>)}\]\\$=][^\s\"'`,;&<>)}\]\\$]"
+"""A value without quotes: its first letter, which makes no comparison of what stands before it, and the next."""
+
 # Formats as the vendors publish them.
 SECRETS: tuple[Rule, ...] = (
     Rule("anthropic", r"\bsk-ant-[A-Za-z0-9_-]{20,}"),
@@ -122,7 +125,7 @@ SECRETS: tuple[Rule, ...] = (
     # The same in code, in a configuration, in a command: a literal, or what is too odd for a word or a variable.
     Rule(
         "assigned",
-        rf"(({NAME})[ \t]*(?::=|[=:])[ \t]*[bfru]{{0,2}})(?:{_LITERAL}|[^\s\"'`,;&<>)}}\]\\$]{{4,}})",
+        rf"(({NAME})[ \t]*(?::=|[=:])[ \t]*)(?:[bfru]{{0,2}}(?:{_LITERAL})|{_BARE}{{3,}})",
         check=checks.given,
         keep=1,
         key=2,

@@ -98,6 +98,8 @@ class TestEncodedForms:
             "auth = Auth(scheme)",
             "if token == secret: pass",
             'password = ""',
+            "USER=ann\nPWD=/home/ann/project-2\nOLDPWD=/root\nBASIC_AUTH=false",
+            "if api_key==expected_key_2: return",
             "eos_token = '</s>', max_tokens=4096, tokenizer: bpe-50257",
             "http://localhost:8080/a",
             "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJ",
@@ -105,6 +107,19 @@ class TestEncodedForms:
     )
     def test_plain_texts_stay(self, text):
         assert redact(text) == text
+
+    @pytest.mark.parametrize(
+        ("given", "left"),
+        [
+            ("bruce2-of-the-test", "[REDACTED:key:18]"),
+            ("furniture2", "[REDACTED:key:10]"),
+            ("b'u2-of-it'", "b'[REDACTED:key:8]'"),
+            ('rf"u2"', 'rf"[REDACTED:key:2]"'),
+        ],
+    )
+    def test_what_is_given_to_a_name_goes_whole_and_of_a_literal_the_quotes_stay(self, given, left):
+        assert redact(f"db_password={given}") == f"db_password={left}"
+        assert redact(f"db_password={left}") == f"db_password={left}"
 
     @pytest.mark.parametrize("before", ["", "a", "ab", "user: "])
     @pytest.mark.parametrize("secret", [TOKEN, ANTHROPIC])
