@@ -17,6 +17,7 @@ from tele.telemetry.ingest.protobuf import Signal
 from tele.telemetry.otel.outward import Row, request
 from tele.telemetry.otel.sending import PATIENCE, Endpoint, NoPath, TooLarge, endpoint, public
 from tele.telemetry.otel.stored import Kind, open_spans, rows
+from tele.telemetry.process import process
 
 __all__ = ["BATCH", "BATCH_BYTES", "Replayed", "replay", "send"]
 
@@ -70,7 +71,8 @@ def replay(
     Raises UnknownExperiment, NotSent where the endpoint refuses or does not answer, BadInput for an option that cannot
     be used, or what `tele.open` raises.
     """
-    with open_store(None if store is None else Path(store), experiment=experiment) as reader:
+    where = process.settings.store if store is None else Path(store)
+    with open_store(where, experiment=experiment) as reader:
         return send(
             reader,
             experiment,

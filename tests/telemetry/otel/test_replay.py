@@ -344,6 +344,10 @@ def test_what_cannot_be_used_is_one_sentence_without_secrets(options, why):
     assert SECRET not in str(error.value)
 
 
+def test_without_a_store_it_is_the_one_that_this_process_records_into(stored, collector):
+    assert tele.otel.replay("e", collector.url).spans == replay(stored, collector).spans == 2
+
+
 def test_what_is_not_there_is_said(stored, collector):
     with pytest.raises(UnknownExperiment):
         tele.otel.replay("f", collector.url, store=stored.path)
