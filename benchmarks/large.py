@@ -188,7 +188,10 @@ def _polars(files: list[str]) -> Any:
 
 
 def one_trace(store: Path, settings: Settings) -> list[Row]:
-    """One trace, every column, out of an open store, beside reading it from the file that is known to hold it."""
+    """One trace, every column, out of an open store, beside reading it from the file that is known to hold it.
+
+    Both sides keep the footers that they have read: the store because it is open, the file because DuckDB is told to.
+    """
     import duckdb
 
     from tele.store.reader import open_store
@@ -196,6 +199,7 @@ def one_trace(store: Path, settings: Settings) -> list[Row]:
     files = _files(store)
     with open_store(store) as reader, duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")  # as ours, so that the rows can be compared
+        con.execute("SET parquet_metadata_cache = true")
         query = "SELECT trace_id FROM spans WHERE parent_id IS NULL ORDER BY start_ns LIMIT 1 OFFSET ?"
         ((trace,),) = reader.rows(query, [settings.large // 40])
         known = [
