@@ -44,6 +44,12 @@ class Refused(Exception):
         self.status, self.message = status, message
         self.headers = [(name.replace("_", "-"), value) for name, value in headers.items()]
 
+    def anew(self) -> Refused:
+        """Return the same refusal without where it came from: that keeps in memory what the request held."""
+        other = Refused(self.status, self.message)
+        other.headers = self.headers
+        return other
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

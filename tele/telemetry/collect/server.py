@@ -162,18 +162,27 @@ class Collector:
         if self._waiting >= self._bounds.waiting:
             raise Refused(429, "Too many requests wait to be written; send again.", retry_after="1")
         self._waiting += 1
-        job = self._writer.submit(self._intake.take, request.signal, request.kind, body.data)
+        job = self._writer.submit(self._taken, request, body.data)
         try:
             outcome = await asyncio.wrap_future(job)
-        except (Refused, asyncio.CancelledError):
+        except asyncio.CancelledError:
             raise
         except Exception:  # noqa: BLE001  # a bug of ours: this client hears of it, the others go on
             _log.exception("tele could not take a request of %s.", request.signal)
             raise Refused(500, "The collector failed on this request; its log says why.") from None
         finally:
             self._waiting -= 1
+        if isinstance(outcome, Refused):
+            raise outcome.anew()  # the job holds that one: raised, it would hold this frame, and that the job
         self.counts.update(requests=1, taken=outcome.taken, known=outcome.known, rejected=outcome.rejected)
         return outcome
+
+    def _taken(self, request: Request, data: bytearray) -> Outcome | Refused:
+        """In the writer's thread: what became of a request. The body is free when its room is given back."""
+        try:
+            return self._intake.take(request.signal, request.kind, data)
+        except Refused as refused:
+            return refused.anew()
 
 
 async def _head(connection: Connection, *, full: bool) -> Head | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import re
 import signal
@@ -13,8 +15,13 @@ import time
 
 import pytest
 
-from tele.telemetry.collect.answer import PROTOBUF
-from tele.telemetry.collect.bounds import Bounds
+from tele.store.layout import prepare
+from tele.telemetry.collect.answer import JSON, PROTOBUF, Refused
+from tele.telemetry.collect.body import Body
+from tele.telemetry.collect.bounds import Bounds, Room
+from tele.telemetry.collect.door import Door, Request
+from tele.telemetry.collect.intake import Intake
+from tele.telemetry.collect.server import Collector
 
 from .clients import Reply, reply, request, span
 
@@ -234,3 +241,30 @@ class TestSlowAndManyClients:
 def test_the_limits_are_those_of_the_specification():
     assert Bounds().body_bytes == 64 * 1024 * 1024
     assert PROTOBUF == "application/x-protobuf"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent"),
+    [(PROTOBUF, b"\x0a\x06\x12\x04\x0f\x0f\x0f\x0f" + b"\x0f" * 300_000), (JSON, b"{" * 300_000)],
+    ids=["protobuf", "json"],
+)
+def test_the_body_of_what_was_refused_is_let_go_when_its_room_is_given_back(tmp_path, kind, sent):
+    async def refused():
+        room = Room(len(sent))
+        with Body(room, len(sent)) as body:
+            body._add(sent)
+            held = body.data
+            try:
+                await collector._write(Request("traces", kind, gzip=False), body)
+            except Refused as found:
+                status = found.status
+        return held, room.held, status
+
+    collector = Collector(Intake(prepare(tmp_path / ".tele"), "process", None, Bounds()), Door(), Bounds())
+    gc.collect()
+    gc.disable()  # what only a collection of garbage frees is held for as long as none comes
+    try:
+        held, room, status = asyncio.run(refused())
+        assert (sys.getrefcount(held), room, status) == (2, 0, 400)
+    finally:
+        gc.enable()
