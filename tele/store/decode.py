@@ -18,7 +18,7 @@ from tele.store.names import DEFAULT_EXPERIMENT, experiment_id
 from tele.store.schema import empty_select, journal_struct
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import duckdb
     import pyarrow as pa
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["decode", "fill", "lift", "lines_table", "shown"]
 
 _SHOWN = 60
+_SLICE = 32 * 1024 * 1024
+"""Bytes of lines that DuckDB is handed at a time: they are in memory twice beside the rows that become of them."""
 _DERIVED = {
     "time": "make_timestamptz(j.start_ns // 1000)",
     "end_time": "make_timestamptz(j.end_ns // 1000)",
@@ -81,15 +83,35 @@ def fill(
     import pyarrow as pa
 
     con.execute(f"CREATE TABLE IF NOT EXISTS {table} AS {empty_select()}")
-    try:
-        decode(con, lines_table(batches), version=version).insert_into(table)
-    except (duckdb.Error, pa.ArrowInvalid):
-        sound, odd = _sift(con, batches, version)
-        if not odd:
-            raise
-        decode(con, lines_table(sound), version=version).insert_into(table)
-        return odd
-    return []
+    odd = []
+    for some in _slices(batches):
+        try:
+            decode(con, lines_table(some), version=version).insert_into(table)
+        except (duckdb.Error, pa.ArrowInvalid):
+            sound, found = _sift(con, some, version)
+            if not found:
+                raise
+            decode(con, lines_table(sound), version=version).insert_into(table)
+            odd += found
+        finally:
+            con.unregister("lines")  # else the text of the lines stays in memory beside the rows
+    return odd
+
+
+def _slices(batches: Sequence[tuple[str, list[bytes]]]) -> Iterator[list[tuple[str, list[bytes]]]]:
+    """Parts of `batches` of about `_SLICE` bytes, in their order; at least one."""
+    some: list[tuple[str, list[bytes]]] = []
+    room = _SLICE
+    for writer, lines in batches:
+        first = 0
+        for last, line in enumerate(lines, 1):
+            room -= len(line)
+            if room <= 0:
+                some.append((writer, lines[first:last]))
+                yield some
+                some, first, room = [], last, _SLICE
+        some.append((writer, lines[first:]))
+    yield some
 
 
 def shown(line: bytes) -> str:
