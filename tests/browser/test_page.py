@@ -130,6 +130,16 @@ def test_a_click_opens_a_trace_and_a_span_with_its_messages_and_raw_is_a_key_awa
     assert '"role": "system"' in shown.texts(".detail .raw")[0]
 
 
+def test_a_span_that_failed_says_so_among_its_columns(opened, memory):
+    shown = opened(memory.Memory([memory.span("call", "01", status="error", success=False)]), "a" * 32)
+
+    shown.wait("document.querySelector('.detail .pairs')")
+
+    rows = "all => Object.fromEntries(all.map(row => [row.children[0].textContent, row.children[1].textContent]))"
+    facts = shown.page.eval_on_selector_all(".detail .pairs div", rows)
+    assert (facts["status"], facts["success"]) == ("error", "false")
+
+
 def test_bars_stand_on_the_time_axis_where_the_spans_were(opened, memory):
     shown = opened(
         memory.Memory(

@@ -37,8 +37,9 @@ def test_the_old_are_told_once_and_the_young_wait(frozen):
     assert (told, list(ticker.young)) == ([100, 500], [901])
 
 
-def test_nothing_open_is_no_work(frozen):
+def test_nothing_open_writes_nothing(frozen, tele_store):
     Ticker().tick(0)
+    assert not list(tele_store.path.rglob("*.jsonl"))
 
 
 def test_one_that_fails_does_not_hold_back_the_others(frozen):

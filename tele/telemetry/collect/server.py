@@ -165,8 +165,6 @@ class Collector:
         job = self._writer.submit(self._taken, request, body.data)
         try:
             outcome = await asyncio.wrap_future(job)
-        except asyncio.CancelledError:
-            raise
         except Exception:  # noqa: BLE001  # a bug of ours: this client hears of it, the others go on
             _log.exception("tele could not take a request of %s.", request.signal)
             raise Refused(500, "The collector failed on this request; its log says why.") from None

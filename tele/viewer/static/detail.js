@@ -82,7 +82,7 @@ class Detail {
     const shown = new Map(Object.entries({ cost_usd: usd, ttft_ms: duration, input_tokens: count, output_tokens: count }));
     const text = (key, value) => (name === "facts" ? shown.get(key)?.(value) ?? value : value);
     const title = (key) => (name === "facts" ? CALLED.get(key) ?? key.replaceAll("_", " ") : key);
-    const pairs = facts.map(([key, value]) => el("div", {}, el("dt", {}, title(key)), el("dd", {}, bdi(text(key, value)))));
+    const pairs = facts.map(([key, value]) => el("div", {}, el("dt", {}, title(key)), el("dd", {}, bdi(String(text(key, value)))))); // `false` is a value, and as a child it would be none
     return el("dl", { class: name }, pairs);
   }
 

@@ -68,8 +68,9 @@ class TestTaken:
         with running.connect() as client:
             client.sendall(one * 3)
             data = b""
-            while data.count(b"HTTP/1.1 200") < 3:
-                data += client.recv(65536)
+            while data.count(b"HTTP/1.1 200") < 3 and (more := client.recv(65536)):
+                data += more
+        assert data.count(b"HTTP/1.1 200") == 3
 
 
 class TestPartly:
