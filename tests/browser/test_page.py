@@ -116,6 +116,18 @@ def test_who_comes_back_from_a_trace_stands_where_they_left(opened, reader):
     assert (shown.page.get_by_role("searchbox").input_value(), shown.texts(".shown")) == ("few-shot", ["60 of 120"])
 
 
+def test_who_leaves_a_trace_at_once_is_not_led_back_by_the_span_that_they_looked_at(opened, reader):
+    shown = opened(reader)
+    shown.page.keyboard.press("Enter")
+    shown.wait("location.hash.includes('span=') && document.querySelector('.detail h3')")
+
+    press = "key => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}))"
+    shown.page.evaluate(f"['j', 'Escape'].forEach({press})")  # before what `j` began is told to the address
+
+    shown.wait("document.querySelector('.traces .row.active')")
+    assert shown.page.evaluate("location.hash") == "#tab=traces"
+
+
 def test_a_click_opens_a_trace_and_a_span_with_its_messages_and_raw_is_a_key_away(opened, reader):
     shown = opened(reader)
 

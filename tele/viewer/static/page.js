@@ -25,6 +25,7 @@ class Page {
   }
 
   go(state) {
+    this.looked = -1; // what is being noted of the span left must not stand over this
     location.hash = new URLSearchParams(state).toString();
   }
 
