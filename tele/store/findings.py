@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tele.store.chain import Chain
 from tele.store.files import ours
-from tele.store.journals import TORN, Header, closed_at, headers, liveness, missing, read_tails
+from tele.store.journals import TORN, Header, closed_at, headers, liveness, missing, read_tails, size_of
 from tele.store.layout import Layout
 from tele.store.manifest import Sealed, State
 from tele.store.orphans import orphans, unclaimed
@@ -99,12 +99,13 @@ def about_journals(layout: Layout, state: State, *, deep: bool) -> Iterator[Find
             due = closed_at(header.path) if due is None else due
         except ValueError as error:
             yield Finding(f"journal/{writer}.born", None, str(error), "")
-        yield from _journal(header, state.journals.get(writer), due, alive.get(writer), deep=deep)
+        sealed = state.journals.get(writer)
+        yield from _journal(header, sealed, due, alive.get(writer))
+        if deep and sealed is not None and not header.foreign:
+            yield from _sealed_part(header, sealed)
 
 
-def _journal(
-    header: Header, sealed: Sealed | None, end: int | None, how: str | None, *, deep: bool
-) -> Iterator[Finding]:
+def _journal(header: Header, sealed: Sealed | None, end: int | None, how: str | None) -> Iterator[Finding]:
     """`end` is the number behind the last record, as the process's next file or the marker says it."""
     file = f"journal/{header.path.name}"
     if header.fault:
@@ -117,18 +118,33 @@ def _journal(
         if why != TORN:
             yield Finding(file, offset, why, _lost(length))
     ended, due = False, 0
-    for tail in read_tails(header, None if deep else sealed):
+    for tail in read_tails(header, sealed):
         for one in tail.scan.damage:
-            behind = sealed is None or one.offset >= sealed.offset
             if one.offset not in told:
-                what = one.why if behind else f"{one.why}, in the part that is sealed"
-                yield Finding(file, one.offset, what, _lost(one.length) if behind else "")
+                yield Finding(file, one.offset, one.why, _lost(one.length))
         ended, due = tail.ended, tail.scan.next
     if end is not None and due < end:
         yield Finding(file, None, f"records {due:,} to {end - 1:,} are cut off", f"{end - due:,} records")
     elif how == "dead" and not ended and end is None and header.format > 1:
         what = "it has no closing line: its process was killed, or it was cut at the end of a line"
         yield Finding(file, None, what, "")
+
+
+def _sealed_part(header: Header, sealed: Sealed) -> Iterator[Finding]:
+    """What is wrong before the sealed offset: the rows stand in segments, so nothing is lost with it.
+
+    The part behind is read apart, from the offset on as every reader does: damage across it is damage on both sides.
+    """
+    file, told, end = f"journal/{header.path.name}", {offset for offset, _, _ in sealed.damage}, 0
+    for tail in read_tails(header, None):
+        for one in tail.scan.damage:
+            if one.offset < sealed.offset and one.offset not in told:
+                yield Finding(file, one.offset, f"{one.why}, in the part that is sealed", "")
+        end = tail.scan.end
+        if end >= sealed.offset:
+            return
+    if size_of(header.path) >= sealed.offset:  # that it was cut is found with the part behind
+        yield Finding(file, end, "no line ends from here on, in the part that is sealed", "")
 
 
 def _lost(length: int) -> str:

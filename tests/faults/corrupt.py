@@ -165,7 +165,7 @@ def held_by(path: Path, name: str) -> set[str]:
 
 
 def cases(built: Built, chance: random.Random, flips: int = 4) -> Iterator[Case]:
-    """Every file damaged in every way; `flips` bits of each file are flipped at random places besides."""
+    """Every file damaged in every way, each of its pages zeroed; `flips` of its bits are flipped at random besides."""
     now = contents(built.path)
     for name, content in now.items():
         kind = built.kind(name)
@@ -173,6 +173,8 @@ def cases(built: Built, chance: random.Random, flips: int = 4) -> Iterator[Case]
             changed = change(content, chance)
             if changed != content:
                 yield Case(kind, name, way, {name: changed})
+        for page in range(-(-len(content) // PAGE)):
+            yield Case(kind, name, f"zero page {page}", {name: _zeroed(content, page)})
         for _ in range(flips if content else 0):
             yield Case(kind, name, "flip anywhere", {name: _flipped(content, 0, len(content), chance)})
         for age, older in enumerate(built.older.get(name, [])):
@@ -202,10 +204,9 @@ def _flipped(content: bytes, first: int, behind: int, chance: random.Random) -> 
     return bytes(changed)
 
 
-def _zeroed(content: bytes, chance: random.Random) -> bytes:
-    at = PAGE * chance.randrange(-(-len(content) // PAGE) or 1)
-    page = content[at : at + PAGE]
-    return content[:at] + bytes(len(page)) + content[at + PAGE :]
+def _zeroed(content: bytes, page: int) -> bytes:
+    at = PAGE * page
+    return content[:at] + bytes(len(content[at : at + PAGE])) + content[at + PAGE :]
 
 
 def _cut_at_a_line(content: bytes, chance: random.Random) -> bytes:
@@ -221,7 +222,6 @@ WAYS: dict[str, Callable[[bytes, random.Random], bytes | None]] = {
     "flip first": lambda content, chance: _flipped(content, 0, EDGE, chance),
     "flip last": lambda content, chance: _flipped(content, len(content) - EDGE, len(content), chance),
     "flip middle": lambda content, chance: _flipped(content, EDGE, len(content) - EDGE, chance),
-    "zero page": _zeroed,
     "truncate to 0": lambda content, chance: b"",
     "truncate to half": lambda content, chance: content[: len(content) // 2],
     "truncate by 1": lambda content, chance: content[:-1],
