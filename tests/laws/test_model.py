@@ -20,6 +20,7 @@ from tele.store import blobs, sweep
 from tele.store.check import check
 from tele.store.compact import compact
 from tele.store.journal import Journal
+from tele.store.journalfile import forget_parent
 from tele.store.layout import open_layout, prepare
 from tele.store.names import experiment_id
 from tele.store.prune import prune
@@ -163,6 +164,7 @@ class Machine(RuleBasedStateMachine):
         os.truncate(path, size)
         if born is not None:  # a process that is killed does not say how many records it closed with
             marker.write_bytes(born)
+        forget_parent()  # and its next file, which would say so too, is another process's
         if way == "killed in a write":
             with path.open("ab") as file:
                 file.write(b'{"event_id":"0')
