@@ -43,7 +43,7 @@ def scan(
     """
     from tele.cli.output import choice
     from tele.store.layout import open_layout
-    from tele.telemetry.redact import set_up
+    from tele.telemetry.redaction.ruleset import set_up
     from tele.telemetry.redaction.scan import scan as run_scan
 
     choice("--format", format_, ("table", "json"))
@@ -68,8 +68,8 @@ def _purge(layout: Layout, wait: float) -> dict[str, object]:
 
     from tele.store.purge import Cleaner
     from tele.store.purge import purge as run_purge
-    from tele.telemetry.redact import suspicious
     from tele.telemetry.redaction import gate
+    from tele.telemetry.redaction.ruleset import suspicious
 
     cleaner = Cleaner(gate.TEXTS, suspicious, gate.row, gate.record, gate.body)
     return dataclasses.asdict(run_purge(layout, cleaner, wait=wait))

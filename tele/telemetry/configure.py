@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from tele.telemetry import redact
 from tele.telemetry.process import process
+from tele.telemetry.redaction.ruleset import set_up
 from tele.telemetry.settings import Capture, Sealing
 
 __all__ = ["configure"]
@@ -51,5 +51,5 @@ def configure(
         capture_output=capture_output,
     )
     if not (pii is None and redact_keys is None and redact_patterns is None):
-        redact.set_up(personal=pii, keys=redact_keys, patterns=redact_patterns)
+        set_up(personal=pii, keys=redact_keys, patterns=redact_patterns)
     process.set_up(settings)

@@ -14,7 +14,8 @@ import orjson
 from tele.store.columns import BY_NAME
 from tele.telemetry.limits import BODY_BYTES, cap
 from tele.telemetry.plain import plain
-from tele.telemetry.redact import FAILED, clean, in_pieces, named, paired, redact, secret_key
+from tele.telemetry.redact import FAILED, in_pieces, named, paired, redact, secret_key
+from tele.telemetry.redaction.ruleset import clean
 
 __all__ = ["encode"]
 

@@ -12,7 +12,8 @@ from math import isfinite
 from typing import Any
 
 from tele.store.columns import BY_NAME, USER_COLUMNS
-from tele.telemetry.redact import on_change, secret_key
+from tele.telemetry.redact import secret_key
+from tele.telemetry.redaction.ruleset import on_change
 from tele.telemetry.scope import INHERITED
 
 __all__ = ["clean_keys", "fill", "fit", "spoken_of"]

@@ -11,7 +11,8 @@ import gzip
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tele.telemetry.redact import redact, suspicious
+from tele.telemetry.redact import redact
+from tele.telemetry.redaction.ruleset import suspicious
 
 __all__ = ["BLOCK_ROWS", "BlockWriter", "Coded", "pack", "unpack"]
 

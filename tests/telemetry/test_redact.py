@@ -10,8 +10,9 @@ import pytest
 
 import tele
 from tele.telemetry import limits
-from tele.telemetry.redact import MIN_SECRET, clean, redact, secret_key
+from tele.telemetry.redact import MIN_SECRET, redact, secret_key
 from tele.telemetry.redaction import SECRETS
+from tele.telemetry.redaction.ruleset import clean
 
 ALNUM = string.ascii_letters + string.digits
 

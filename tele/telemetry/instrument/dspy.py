@@ -19,7 +19,7 @@ from tele.telemetry.instrument.spans import Bounded, ModelCall
 from tele.telemetry.instrument.told import tell
 from tele.telemetry.points import metric
 from tele.telemetry.pricing import CLIENT_CACHE
-from tele.telemetry.redact import forbid
+from tele.telemetry.redaction.ruleset import forbid
 from tele.telemetry.scope import OUTSIDE, here
 from tele.telemetry.span import Span
 

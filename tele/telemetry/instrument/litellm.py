@@ -20,7 +20,7 @@ from tele.telemetry.instrument.told import tell
 from tele.telemetry.normalise import normalise
 from tele.telemetry.pricing import CLIENT_CACHE
 from tele.telemetry.process import flush
-from tele.telemetry.redact import forbid
+from tele.telemetry.redaction.ruleset import forbid
 from tele.telemetry.scope import Node, here
 
 __all__ = ["install"]

@@ -21,7 +21,7 @@ from tele.telemetry.instrument.registry import watched
 from tele.telemetry.instrument.spans import ModelCall
 from tele.telemetry.instrument.told import tell
 from tele.telemetry.process import process
-from tele.telemetry.redact import forbid
+from tele.telemetry.redaction.ruleset import forbid
 from tele.telemetry.scope import here
 from tele.telemetry.wrap import wrap
 

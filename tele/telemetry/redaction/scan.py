@@ -13,8 +13,8 @@ from tele.store.contents import Body, Line, Row, Unreadable, bodies, lines, rows
 from tele.store.layout import Layout
 from tele.store.manifest import load
 from tele.store.workbench import workbench
-from tele.telemetry.redact import suspicious
 from tele.telemetry.redaction import gate
+from tele.telemetry.redaction.ruleset import suspicious
 
 __all__ = ["Hit", "ScanReport", "scan"]
 

@@ -13,7 +13,7 @@ import sys
 import pytest
 
 import tele
-from tele.telemetry.redact import set_up
+from tele.telemetry.redaction.ruleset import set_up
 from tele.viewer.encode import unpack
 
 # Well formed and false; put together here, so that no scanner takes this file for a leak.

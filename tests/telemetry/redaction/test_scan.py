@@ -23,8 +23,8 @@ from tele.store.layout import open_layout, prepare
 from tele.store.manifest import load
 from tele.store.purge import Cleaner, purge
 from tele.store.reader import open_store
-from tele.telemetry.redact import set_up, suspicious
 from tele.telemetry.redaction import gate
+from tele.telemetry.redaction.ruleset import set_up, suspicious
 from tele.telemetry.redaction.scan import scan
 
 WORD = "ACME-" + "4711"
@@ -329,7 +329,7 @@ import os, sys
 from pathlib import Path
 from tele.store.layout import open_layout, prepare
 from tele.store.purge import Cleaner, purge
-from tele.telemetry.redact import set_up, suspicious
+from tele.telemetry.redaction.ruleset import set_up, suspicious
 from tele.telemetry.redaction import gate
 
 layout, left = open_layout(Path(sys.argv[1])), [int(sys.argv[2])]
