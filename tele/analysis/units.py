@@ -8,15 +8,19 @@ __all__ = ["NOTHING", "duration", "money", "number", "share"]
 
 NOTHING = "-"
 """What stands for a figure that is not known."""
+_MICROSECONDS = 0.09995
+"""Below, milliseconds of two decimals have less than two digits."""
 _SECOND, _MINUTE, _HOUR, _DAYS = 1e3, 60e3, 3600e3, 48 * 3600e3
 
 
 def duration(ms: float | None) -> str:
-    """Return milliseconds as text: `0.42 ms`, `812 ms`, `1.42 s`, `2 min 05 s`, `1 h 03 min`, `3 d 04 h`."""
+    """Return milliseconds as text: `5.00 µs`, `0.42 ms`, `812 ms`, `1.42 s`, `2 min 05 s`, `1 h 03 min`, `3 d 04 h`."""
     if ms is None:
         return NOTHING
     size = abs(ms)
     sign = "-" if ms < 0 else ""
+    if 0 < size < _MICROSECONDS:
+        return f"{sign}{_three(size * 1000)} µs"
     if size < _SECOND - 0.5:
         return f"{sign}{_three(size)} ms"
     if size < _MINUTE - 50:

@@ -15,6 +15,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -121,8 +122,18 @@ def redact(value: Any) -> Any:
         whole = [redact(item) for item in value]
         if paired(value):
             whole = [[item[0], _under(name, held)] for item, (name, held) in zip(whole, value, strict=True)]
+        for place in _arguments(value):
+            whole[place] = _gone(value[place])
         return _pieces(whole)
     return value
+
+
+def _arguments(items: list[Any]) -> Iterator[int]:
+    """Places in a list of a command's arguments that an option before them names a secret's: `["--api-key", "..."]`."""
+    for place, (option, held) in enumerate(pairwise(items), 1):
+        texts = isinstance(option, str) and isinstance(held, str)
+        if texts and option.startswith("-") and not held.startswith("-") and secret_key(option):
+            yield place
 
 
 def _members(value: dict[str, Any]) -> dict[str, Any]:

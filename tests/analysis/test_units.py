@@ -10,6 +10,10 @@ from tele.analysis.units import NOTHING, duration, money, number, share
     [
         (None, NOTHING),
         (0, "0.00 ms"),
+        (0.0005, "0.50 µs"),
+        (-0.0123, "-12.3 µs"),
+        (0.09994, "99.9 µs"),
+        (0.09996, "0.10 ms"),
         (0.4189, "0.42 ms"),
         (12.34, "12.3 ms"),
         (812.4, "812 ms"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tele.analysis.units import duration
+
 pytestmark = pytest.mark.browser
 
 
@@ -41,6 +43,18 @@ def test_the_list_says_what_the_records_say(opened, memory):
     assert shown.texts(".spacer .duration b") == ["12.0 ms", "1.50 s", "-"]
     assert shown.texts(".spacer .spans") == ["1", "2", "1"]
     assert marks == [None, "1 error further down", "still open"]
+
+
+def test_durations_read_as_they_do_in_the_terminal(opened, memory):
+    lengths = [0.001, 0.05, 0.099, 0.42, 12, 999.6, 59_960, 125_000, 3_780_000, 273_600_000]
+    shown = opened(
+        memory.Memory(
+            [memory.span("step", f"{at:02x}", trace=f"{at:032x}", start=at, ms=ms) for at, ms in enumerate(lengths, 1)]
+        )
+    )
+
+    assert sorted(shown.texts(".spacer .duration b")) == sorted(map(duration, lengths))
+    assert "50.0 µs" in shown.texts(".spacer .duration b")
 
 
 def test_headings_sort_the_list_both_ways(opened, memory):

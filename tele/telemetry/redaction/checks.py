@@ -7,11 +7,13 @@ import binascii
 import ipaddress
 import re
 
-__all__ = ["card", "given", "iban", "ip", "phone", "user_and_password"]
+__all__ = ["argument", "card", "given", "iban", "ip", "option", "phone", "user_and_password"]
 
 _CARD_DIGITS = range(13, 20)
 _ODD = 8
 """Letters and digits mixed that are no word any more."""
+_SHORT, _LONG = 7, 20
+"""Letters and digits mixed that an option was given, and letters alone: fewer may be a sentence that goes on."""
 _SWITCHES = frozenset({"true", "false", "none", "null", "enabled", "disabled"})
 _FOLDERS = frozenset({"PWD", "OLDPWD", "pwd"})
 """Names of the working folder, where they are given a path."""
@@ -59,6 +61,21 @@ def given(text: str) -> bool:
     shell = name.isupper() and text.startswith(f"{name}=")
     mixed = any(map(str.isalpha, value)) and any(map(str.isdigit, value))
     return shell or (mixed and len(value) >= _ODD)
+
+
+def option(text: str) -> bool:
+    """Whether `--name value` gives the value: a literal, letters and digits mixed, or what is too long for a word."""
+    value = text.split(maxsplit=1)[1].rstrip(".:!?")
+    if value.startswith("-"):
+        return False
+    literal = value.rstrip("\\\"'") != value
+    mixed = any(map(str.isalpha, value)) and any(map(str.isdigit, value))
+    return literal or (mixed and len(value) >= _SHORT) or len(value) >= _LONG
+
+
+def argument(text: str) -> bool:
+    """Whether what follows an option in a list of arguments is its value, and not the next option."""
+    return re.match(r"[^,]*,\s*\\*[\"']-", text) is None
 
 
 def user_and_password(text: str) -> bool:

@@ -131,6 +131,23 @@ SECRETS: tuple[Rule, ...] = (
         key=2,
         screen=rf"{NAME}(?: |\\+t)*[=:]",
     ),
+    # The same as an option of a command: in its line, and in a list of its arguments.
+    Rule(
+        "assigned",
+        rf"(--({NAME})[ \t]+)(?:{_LITERAL}|{_BARE}{{2,}})",
+        check=checks.option,
+        keep=1,
+        key=2,
+        screen=rf"--{NAME}(?: |\\+t)",
+    ),
+    Rule(
+        "pair",
+        rf"(\\*[\"'](--?{NAME})\\*[\"']\s*,\s*)(?:{_TEXT})",
+        check=checks.argument,
+        keep=1,
+        key=2,
+        screen=rf"-{NAME}\\*[\"'](?:\s|\\+[nrt])*,",
+    ),
     Rule("base64", encoded.PATTERN, check=encoded.hides(r"sk-|xox|gh[pousr]_|AKIA|ASIA|AIza|hf_|glpat|BEGIN|eyJ")),
 )
 """On by default."""

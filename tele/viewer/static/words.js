@@ -24,6 +24,7 @@ function duration(milliseconds) {
   const size = Math.abs(milliseconds);
   const sign = milliseconds < 0 ? "-" : "";
   const parted = (whole, large, small) => `${sign}${Math.floor(whole / 60)} ${large} ${String(whole % 60).padStart(2, "0")} ${small}`;
+  if (size > 0 && size < 0.09995) return `${sign}${three(size * 1000)} µs`;
   if (size < 999.5) return `${sign}${three(size)} ms`;
   if (size < 59950) return `${sign}${three(size / 1000)} s`;
   if (size < 3599500) return parted(Math.round(size / 1000), "min", "s");

@@ -71,6 +71,16 @@ class TestEncodedForms:
             "host=h user=u password=hunter2-of-the-test dbname=d",
             "run --port 80 --password=hunter2-of-the-test -v",
             "curl -H 'x-api-key: hunter2-of-the-test' https://h",
+            "npx server --api-key hunter2 --port 80",
+            'run --db-password "hunter2" -v',
+            json.dumps({"cmd": "run\n\t--auth-token hunter2"})[1:-1],
+            json.dumps(["npx", "-y", "server", "--api-key", "hunter2"]),
+            json.dumps(
+                {"mcpServers": {"a": {"command": "npx", "args": ["--password", "-hunter", "--secret", "hunter2"]}}}
+            ),
+            "['run.py', '--api-key', 'hunter2', '-v']",
+            'args=["--password", "hunter2,-x"]',
+            json.dumps('args: ["--client-secret", "hunter2"]')[1:-1],
             json.dumps('x = {}\nself.secret = "hunter2"')[1:-1],
             '<db user="u" password="hunter2"/>',
         ],
@@ -101,6 +111,9 @@ class TestEncodedForms:
             'password = ""',
             "USER=ann\nPWD=/home/ann/project-2\nOLDPWD=/root\nBASIC_AUTH=false",
             "if api_key==expected_key_2: return",
+            "Give it with --api-key or --password; --secret is none. --auth-type oauth2",
+            "use --api-key VALUE, --session-token --port 8080 and --cookie-jar cookies.txt",
+            '["--api-key", "--verbose", "--password"]',
             "eos_token = '</s>', max_tokens=4096, tokenizer: bpe-50257",
             "http://localhost:8080/a",
             "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJ",
@@ -157,6 +170,14 @@ class TestPairs:
             ["x-api-key", None],
         ]
         assert json.loads(attributes) == {"note": [["api_key", "[REDACTED:key:7]"]]}
+
+    def test_what_an_option_names_goes_out_of_the_arguments_of_a_command(self, tele_store):
+        line = ["python", "run.py", "--api-key", "hunter2", "--password", "-v", "--model", "gpt-4o", "--secret"]
+        with tele.span("process", **{"process.command_args": line}, input={"argv": line[2:4]}):
+            pass
+        [(sent, attributes)] = tele_store.rows("SELECT input, attributes FROM events")
+        assert json.loads(sent) == {"argv": ["--api-key", "[REDACTED:key:7]"]}
+        assert json.loads(attributes) == {"process.command_args": [*line[:3], "[REDACTED:key:7]", *line[4:]]}
 
     @pytest.mark.parametrize(
         "value", [["cookie", "milk"], [["cookie", "milk", "tea"]], [["cookie"], ["milk", "tea"]], []]
