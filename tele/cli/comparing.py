@@ -262,14 +262,16 @@ def _render_plan(found: Plan, console: Console) -> None:
     spread = f"standard deviation {figure(found.between, unit)} between items{within}"
     console.print(Text(f"{found.metric}: {kind}; {spread}."))
     if found.pilot_mde is not None:
-        least = figure(found.pilot_mde, unit)
-        console.print(Text(f"The run of {found.pilot_items:,} items can find a difference of {least} or more."))
+        able = f"can find a difference of {figure(found.pilot_mde, unit)} or more"
+        able = "is too small to find any difference" if found.blind(found.pilot_mde) else able
+        console.print(Text(f"The run of {found.pilot_items:,} items {able}."))
     table = Table(box=None, pad_edge=False)
     for name in ("items", "replicates", "finds", "calls", "cost"):
         table.add_column(name, justify="right")
     for step in found.steps:
         cost = money(step.cost_usd)
-        table.add_row(number(step.items), number(step.replicates), figure(step.mde, unit), number(step.calls), cost)
+        finds = "nothing" if found.blind(step.mde) else figure(step.mde, unit)
+        table.add_row(number(step.items), number(step.replicates), finds, number(step.calls), cost)
     console.print(table)
     level = f"alpha {found.alpha:g}" + (f" shared by {found.comparisons} comparisons" if found.comparisons > 1 else "")
     console.print(Text(f"At {level}, with power {found.power:g}; calls are items x replicates x 2 sides."))

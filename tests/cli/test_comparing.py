@@ -100,6 +100,12 @@ def test_plan_says_how_many_items_and_what_the_run_could_find(store):
     assert plain["steps"][0]["items"] == 34  # G*Power: paired t, dz 0.5, power .8
 
 
+def test_a_size_that_finds_no_difference_of_shares_says_so():
+    assert "nothing" in run("plan", "--rate", "0.7", "--items", "3").stdout
+    assert "nothing" not in run("plan", "--rate", "0.7", "--items", "300").stdout
+    assert "differ by less than 1" in run("plan", "--rate", "0.7", "--effect", "1.2", rc=2).stderr
+
+
 def test_a_plan_names_the_unit_of_its_metric(store):
     said = run("plan", "prompts", "--metric", "latency", "--store", store).stdout
     assert " ms between items" in said

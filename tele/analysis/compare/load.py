@@ -43,6 +43,22 @@ class Column:
     variance: Floats
     """Between the replicates of an item; NaN where there are fewer than two."""
 
+    @property
+    def sums(self) -> Floats:
+        """Sum of the replicates of each item."""
+        return np.where(self.count > 0, self.mean * self.count, 0.0)
+
+    @property
+    def binary(self) -> bool:
+        """Whether every value is 0 or 1, as the means and variances tell it."""
+        n, ones = self.count, np.rint(self.sums)
+        spread = np.where(n > 1, self.variance * (n - 1), 0.0)
+        squares = np.where(n > 0, ones - ones * ones / np.maximum(n, 1), 0.0)  # of so many ones among n, from the mean
+        near = np.abs(self.sums - ones) <= _ROUNDING
+        return bool(
+            np.all(near & (np.abs(spread - squares) <= _ROUNDING * np.maximum(n, 1)) & (ones >= 0) & (ones <= n))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Loose:
@@ -194,13 +210,9 @@ def passed(column: Column, one: Metric) -> Column:
     1 - C(n - c, k) / C(n, k), unbiased (M. Chen and others, "Evaluating large language models trained on code",
     arXiv 2107.03374, 2021); for pass^k C(c, k) / C(n, k). Raises BadInput where replicates are not 0 or 1.
     """
-    n = column.count
-    successes = np.where(n > 0, column.mean * n, 0.0)
-    c = np.rint(successes).astype(np.int64)
-    spread = np.where(n > 1, column.variance * (n - 1), 0.0)
-    binary = np.where(n > 0, c - c * c / np.maximum(n, 1), 0.0)  # sum of squares of c ones among n
-    if np.any(np.abs(successes - c) > _ROUNDING) or np.any(np.abs(spread - binary) > _ROUNDING * np.maximum(n, 1)):
+    if not column.binary:
         raise BadInput(f"{one.name} takes successes and failures; {one.recorded!r} has values other than 0 and 1.")
+    n, c = column.count, np.rint(column.sums).astype(np.int64)
     share = np.ones(n.size)
     hits = c if one.every else n - c
     for i in range(one.k):  # C(hits, k) / C(n, k) as a product: no factorial overflows

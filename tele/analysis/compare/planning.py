@@ -38,6 +38,8 @@ class Design:
     note: str = ""
     measured_in: str | None = None
     """Unit of the metric; None where it has none."""
+    largest: float | None = None
+    """The largest difference that there can be: 1 of a rate; None where there is no such bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,12 @@ class Plan:
     note: str = ""
     measured_in: str | None = None
     """Unit of the metric; None where it has none."""
+    largest: float | None = None
+    """The largest difference that there can be, 1 of a rate: a size that finds none below finds nothing."""
+
+    def blind(self, mde: float) -> bool:
+        """Return whether what finds `mde` at the least finds nothing, since the metric cannot differ by so much."""
+        return self.largest is not None and mde >= self.largest
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -97,9 +105,10 @@ def pilot(reader: Reader, pair: Pair, name: str, treatment: str | None = None) -
         return _loose(reader, pair, one, [arms[side] for side in sides if side in arms])
     shared = set(having[0].items) & set(having[-1].items) if len(having) > 1 else set()
     cost = _cost(reader, pair.sources, [arm.name for arm in having])
-    columns = [arm.columns[one.name] for arm in having]
+    columns, sided = [arm.columns[one.name] for arm in having], tuple(arm.name for arm in having)
+    largest = 1.0 if all(column.binary for column in columns) else None
     if len(shared) > 1:
-        return Design(name, True, _paired(having, columns), tuple(arm.name for arm in having), cost)
+        return Design(name, True, _paired(having, columns), sided, cost, largest=largest)
     parts = [_single(column) for column in columns]
     between = float(np.mean([part.between for part in parts]))
     noise = [part.within for part in parts if part.within is not None]
@@ -107,7 +116,7 @@ def pilot(reader: Reader, pair: Pair, name: str, treatment: str | None = None) -
         between, float(np.mean(noise)) if noise else None, parts[0].items, float(np.mean([p.replicates for p in parts]))
     )
     note = "one side in the pilot: planned as for two groups of different items" if len(having) == 1 else ""
-    return Design(name, False, components, tuple(arm.name for arm in having), cost, note)
+    return Design(name, False, components, sided, cost, note, largest=largest)
 
 
 def piloted(
@@ -143,7 +152,7 @@ def spread(name: str, *, sd: float | None, within_sd: float | None, rate: float 
             raise BadInput(f"A rate is between 0 and 1, not {rate!r}.")
         variance = rate * (1 - rate) * (2 if paired else 1)
         note = "as if both sides succeeded independently" if paired else ""
-        return Design(name, paired, Components(variance, None, 0, 1.0), note=note)
+        return Design(name, paired, Components(variance, None, 0, 1.0), note=note, largest=1.0)
     if not (sd is not None and math.isfinite(sd) and sd > 0) or not (within_sd is None or within_sd >= 0):
         raise BadInput("Standard deviations are numbers above 0.")
     return Design(name, paired, Components(sd**2, None if within_sd is None else within_sd**2, 0, 1.0))
@@ -168,6 +177,8 @@ def plan(
         raise BadInput("A plan takes at least 2 items, 1 replicate and 1 comparison.")
     if effect is not None and not (math.isfinite(effect) and effect > 0):
         raise BadInput(f"The effect is a number above 0, not {effect!r}.")
+    if effect is not None and design.largest is not None and effect >= design.largest:
+        raise BadInput(f"{design.metric} is a share of successes: two differ by less than 1, not by {effect:g}.")
     parts, level = design.components, alpha / comparisons
     size = _Size(design, level, power)
     kinds = (replicates,) if replicates else _REPLICATES if parts.within else (1,)
@@ -196,6 +207,7 @@ def plan(
         tuple(steps),
         design.note,
         design.measured_in,
+        design.largest,
     )
 
 
@@ -285,6 +297,7 @@ def _loose(reader: Reader, pair: Pair, one: Metric, arms: Sequence[Arm]) -> Desi
         tuple(arm.name for arm in arms),
         cost,
         "values name no item",
+        largest=1.0 if all(np.isin(values, (0.0, 1.0)).all() for values in samples) else None,
     )
 
 

@@ -61,3 +61,29 @@ def test_a_finished_run_says_what_it_could_find(log):
 def test_what_is_no_plan_is_refused(asked):
     with pytest.raises(BadInput):
         spread("score", **({"sd": None, "within_sd": None, "rate": None, "paired": True} | asked))
+
+
+def outcomes(log, items):
+    rows = []
+    for condition, ones in (("a", items - 1), ("b", 1)):
+        rows += [
+            {"kind": "metric", "name": "right", "condition": condition, "item_id": f"i{i}", "value": float(i < ones)}
+            | {"run_id": condition, "status": "unset", "success": None}
+            for i in range(items)
+        ]
+    return log.add(rows)
+
+
+def test_of_a_share_no_difference_of_one_is_promised(log):
+    small = plan(piloted(outcomes(log, 4), "trial", "right"))
+    assert small.largest == 1.0
+    assert small.blind(small.pilot_mde)
+    assert [small.blind(step.mde) for step in small.steps] == [step.mde >= 1 for step in small.steps]
+    assert {small.blind(step.mde) for step in small.steps} == {True, False}
+    with pytest.raises(BadInput, match=r"two differ by less than 1, not by 1\.5"):
+        plan(piloted(log, "trial", "right"), effect=1.5)
+
+
+def test_other_metrics_have_no_such_bound(log):
+    found = plan(piloted(pilot(log, items=3, replicates=1), "trial", "score"))
+    assert (found.largest, found.blind(50.0)) == (None, False)
