@@ -8,6 +8,7 @@ writer of that version put a keyword of that name.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -103,13 +104,13 @@ def _slices(batches: Sequence[tuple[str, list[bytes]]]) -> Iterator[list[tuple[s
     some: list[tuple[str, list[bytes]]] = []
     room = _SLICE
     for writer, lines in batches:
-        first = 0
-        for last, line in enumerate(lines, 1):
-            room -= len(line)
-            if room <= 0:
-                some.append((writer, lines[first:last]))
-                yield some
-                some, first, room = [], last, _SLICE
+        ends, first = [0, *accumulate(map(len, lines))], 0
+        while ends[-1] - ends[first] >= room:
+            last = bisect_left(ends, ends[first] + room, first + 1)
+            some.append((writer, lines[first:last]))
+            yield some
+            some, first, room = [], last, _SLICE
+        room -= ends[-1] - ends[first]
         some.append((writer, lines[first:]))
     yield some
 

@@ -25,7 +25,7 @@ def workbench(layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a connection with two threads and a private folder to spill into, which goes when it closes."""
     import duckdb
 
-    con = duckdb.connect(config={"threads": "2", "memory_limit": MEMORY_LIMIT})
+    con = duckdb.connect(config={"threads": "1", "memory_limit": MEMORY_LIMIT})
     scratch = tempfile.mkdtemp(prefix="tele-seal-")
     try:
         con.execute("SET TimeZone = 'UTC'")
