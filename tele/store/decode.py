@@ -7,19 +7,17 @@ writer of that version put a keyword of that name.
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import orjson
 
 from tele.store.columns import COLUMNS, SCHEMA_VERSION, Column
+from tele.store.line import Lines
 from tele.store.names import DEFAULT_EXPERIMENT, experiment_id
 from tele.store.schema import empty_select, journal_struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import duckdb
     import pyarrow as pa
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["decode", "fill", "lift", "lines_table", "shown"]
 
 _SHOWN = 60
-_SLICE = 32 * 1024 * 1024
-"""Bytes of lines that DuckDB is handed at a time: they are in memory twice beside the rows that become of them."""
 _DERIVED = {
     "time": "make_timestamptz(j.start_ns // 1000)",
     "end_time": "make_timestamptz(j.end_ns // 1000)",
@@ -39,25 +35,25 @@ _DERIVED = {
 }
 
 
-def lines_table(batches: Sequence[tuple[str, list[bytes]]]) -> pa.Table:
+def lines_table(batches: Sequence[tuple[str, Lines]]) -> pa.Table:
     """Lines of several journals as an Arrow table with columns `writer` and `line`."""
     import pyarrow as pa
 
     writers = [pa.repeat(pa.scalar(writer), len(lines)) for writer, lines in batches]
-    texts = [_text(lines) for _, lines in batches]
+    texts = [_text(lines.adjacent()) for _, lines in batches]
     columns = pa.chunked_array(writers, type=pa.string()), pa.chunked_array(texts, type=pa.large_string())
     return pa.table(dict(zip(("writer", "line"), columns, strict=True)))
 
 
-def _text(lines: list[bytes]) -> pa.Array:
-    """Lines as Arrow text: one buffer and its offsets, which is a third of the cost of a list of Python objects.
+def _text(lines: Lines) -> pa.Array:
+    """Lines that are adjacent as Arrow text, where they stand: each but the last has its newline, which JSON allows.
 
     Raises pyarrow.ArrowInvalid where a line is no UTF-8.
     """
     import pyarrow as pa
 
-    offsets = pa.py_buffer(array("q", accumulate(map(len, lines), initial=0)))
-    text = pa.LargeStringArray.from_buffers(len(lines), offsets, pa.py_buffer(b"".join(lines)))
+    offsets = pa.py_buffer(lines.starts + lines.stops[-1:] if lines else bytes(8))
+    text = pa.LargeStringArray.from_buffers(len(lines), offsets, pa.py_buffer(lines.data))
     text.validate(full=True)
     return text
 
@@ -73,7 +69,7 @@ def decode(
 
 
 def fill(
-    con: duckdb.DuckDBPyConnection, table: str, batches: Sequence[tuple[str, list[bytes]]], *, version: int
+    con: duckdb.DuckDBPyConnection, table: str, batches: Sequence[tuple[str, Lines]], *, version: int
 ) -> list[tuple[str, bytes]]:
     """Append the rows of `batches` (writer and its lines) to `table`; make it where it is not there.
 
@@ -84,35 +80,17 @@ def fill(
     import pyarrow as pa
 
     con.execute(f"CREATE TABLE IF NOT EXISTS {table} AS {empty_select()}")
-    odd = []
-    for some in _slices(batches):
-        try:
-            decode(con, lines_table(some), version=version).insert_into(table)
-        except (duckdb.Error, pa.ArrowInvalid):
-            sound, found = _sift(con, some, version)
-            if not found:
-                raise
-            decode(con, lines_table(sound), version=version).insert_into(table)
-            odd += found
-        finally:
-            con.unregister("lines")  # else the text of the lines stays in memory beside the rows
+    odd: list[tuple[str, bytes]] = []
+    try:
+        decode(con, lines_table(batches), version=version).insert_into(table)
+    except (duckdb.Error, pa.ArrowInvalid):
+        sound, odd = _sift(con, batches, version)
+        if not odd:
+            raise
+        decode(con, lines_table(sound), version=version).insert_into(table)
+    finally:
+        con.unregister("lines")  # else the text of the lines stays in memory beside the rows
     return odd
-
-
-def _slices(batches: Sequence[tuple[str, list[bytes]]]) -> Iterator[list[tuple[str, list[bytes]]]]:
-    """Parts of `batches` of about `_SLICE` bytes, in their order; at least one."""
-    some: list[tuple[str, list[bytes]]] = []
-    room = _SLICE
-    for writer, lines in batches:
-        ends, first = [0, *accumulate(map(len, lines))], 0
-        while ends[-1] - ends[first] >= room:
-            last = bisect_left(ends, ends[first] + room, first + 1)
-            some.append((writer, lines[first:last]))
-            yield some
-            some, first, room = [], last, _SLICE
-        room -= ends[-1] - ends[first]
-        some.append((writer, lines[first:]))
-    yield some
 
 
 def shown(line: bytes) -> str:
@@ -121,8 +99,8 @@ def shown(line: bytes) -> str:
 
 
 def _sift(
-    con: duckdb.DuckDBPyConnection, batches: Sequence[tuple[str, list[bytes]]], version: int
-) -> tuple[list[tuple[str, list[bytes]]], list[tuple[str, bytes]]]:
+    con: duckdb.DuckDBPyConnection, batches: Sequence[tuple[str, Lines]], version: int
+) -> tuple[list[tuple[str, Lines]], list[tuple[str, bytes]]]:
     """Part lines that decode from those that do not."""
     row = ", ".join(f'"{c.name}" := {_expression(c, version)}' for c in COLUMNS)
     query = f"""SELECT TRY(struct_pack({row})) IS NOT NULL
@@ -130,10 +108,10 @@ def _sift(
     sound, odd = [], []
     for writer, lines in batches:
         objects = [line for line in lines if _is_object(line)]
-        con.register("lines", lines_table([(writer, objects)]))
+        con.register("lines", lines_table([(writer, Lines.of(objects))]))
         fits = [fit for (fit,) in con.execute(query).fetchall()] if objects else []
         good = {line for line, fit in zip(objects, fits, strict=True) if fit}
-        sound.append((writer, [line for line in lines if line in good]))
+        sound.append((writer, Lines.of(line for line in lines if line in good)))
         odd += [(writer, line) for line in lines if line not in good]
     return sound, odd
 

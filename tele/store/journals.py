@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +18,7 @@ from tele.store.columns import SCHEMA_VERSION
 from tele.store.files import fsync_folder
 from tele.store.journalfile import machine_id
 from tele.store.layout import FORMAT, Layout, network_filesystem
-from tele.store.line import END, Damage, Scan, scan
+from tele.store.line import END, Damage, Lines, Scan, scan
 from tele.store.locks import try_lock
 from tele.store.manifest import Sealed
 
@@ -139,27 +139,25 @@ def read_tail(header: Header, sealed: Sealed | None, limit: int = -1) -> Tail:
     """Verify what stands behind the sealed offset, up to `limit` bytes; header and closing line are left out."""
     offset, due = (sealed.offset, sealed.next) if sealed else (0, 0)
     if header.foreign:
-        return Tail(header, Scan([], due, due, offset, 0, [Damage(0, 0, header.fault)]))
+        return Tail(header, Scan(Lines.of(()), due, due, offset, 0, [Damage(0, 0, header.fault)]))
     try:
         file = header.path.open("rb")
     except FileNotFoundError:  # forgotten since it was listed: it was sealed whole before we began
-        return Tail(header, Scan([], due, due, offset, 0, []))
+        return Tail(header, Scan(Lines.of(()), due, due, offset, 0, []))
     with file:
         size = os.fstat(file.fileno()).st_size
         if size < offset:
-            found = Damage(size, offset - size, f"it was cut to {size} bytes after {offset} were sealed")
-            return Tail(header, Scan([], due, due, size, 0, [found]))
+            cut = Damage(size, offset - size, f"it was cut to {size} bytes after {offset} were sealed")
+            return Tail(header, Scan(Lines.of(()), due, due, size, 0, [cut]))
         ended = _ended(file, size)
         file.seek(offset)
         data = file.read(limit)
         while limit > 0 and b"\n" not in data and (more := file.read(max(limit, 1 << 20))):
             data += more
-    found_lines = scan(data, offset=offset, expected=due)
-    if found_lines.lines and found_lines.first == 0:
-        del found_lines.lines[0]
-    if found_lines.lines and found_lines.lines[-1].startswith(END):
-        del found_lines.lines[-1]
-    return Tail(header, found_lines, ended)
+    found = scan(data, offset=offset, expected=due)
+    lines = found.lines[1:] if found.first == 0 else found.lines
+    lines = lines[:-1] if lines and lines[-1].startswith(END) else lines
+    return Tail(header, replace(found, lines=lines), ended)
 
 
 def read_tails(header: Header, at: Sealed | None) -> Iterator[Tail]:

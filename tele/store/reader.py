@@ -22,6 +22,7 @@ from tele.store.columns import COLUMNS, NAMES
 from tele.store.decode import fill, lift, shown
 from tele.store.journals import CHUNK_BYTES, Tail, headers, liveness, read_tails
 from tele.store.layout import Layout, network_filesystem, open_layout
+from tele.store.line import Lines
 from tele.store.manifest import Sealed, Segment, State, load
 from tele.store.names import experiment_id
 from tele.store.nesting import flat, moved
@@ -218,20 +219,20 @@ class Store:
         self._con.execute("DROP TABLE read")
         [(self._tail_rows,)] = self._con.execute("SELECT count(*) FROM tail").fetchall()
 
-    def _batches(self) -> Iterator[tuple[int, list[tuple[str, list[bytes]]]]]:
+    def _batches(self) -> Iterator[tuple[int, list[tuple[str, Lines]]]]:
         """Lines of about 16 MB at a time, by schema version."""
-        carried: dict[int, list[tuple[str, list[bytes]]]] = {}
+        carried: dict[int, list[tuple[str, Lines]]] = {}
         for writer, line, version in self.state.opened.values():
-            carried.setdefault(version, []).append((writer, [line.encode()]))
+            carried.setdefault(version, []).append((writer, Lines.of([line.encode()])))
         yield from carried.items()
         damage = [f"{w}: {why} (offset {at})" for w, j in self.state.journals.items() for at, _, why in j.damage]
-        pending: dict[int, list[tuple[str, list[bytes]]]] = {}
+        pending: dict[int, list[tuple[str, Lines]]] = {}
         size = 0
         for tail in self._tails():
             where = tail.header.path.name
             damage += [f"{where}: {d.why} (offset {d.offset})" for d in tail.scan.damage]
             pending.setdefault(tail.header.version, []).append((tail.header.writer, tail.scan.lines))
-            size += sum(map(len, tail.scan.lines))
+            size += tail.scan.lines.size
             if size > CHUNK_BYTES:
                 yield from pending.items()
                 pending, size = {}, 0

@@ -15,7 +15,7 @@ import orjson
 from tele.store.columns import SCHEMA_VERSION
 from tele.store.decode import fill
 from tele.store.layout import Layout
-from tele.store.line import finish
+from tele.store.line import Lines, finish
 from tele.store.manifest import Segment
 from tele.store.names import DEFAULT_EXPERIMENT, experiment_id
 from tele.store.schema import quoted
@@ -49,7 +49,7 @@ def remark(con: duckdb.DuckDBPyConnection, layout: Layout, remarks: list[Remark]
     now = time.time_ns()
     writer = f"w{now // 1_000_000:012x}{secrets.token_hex(4)}"
     con.execute("DROP TABLE IF EXISTS remarks")
-    lines = [_line(one, now + number, number) for number, one in enumerate(remarks)]
+    lines = Lines.of(_line(one, now + number, number) for number, one in enumerate(remarks))
     fill(con, "remarks", [(writer, lines)], version=SCHEMA_VERSION)
     made = []
     for experiment in sorted({one.experiment_id for one in remarks}):

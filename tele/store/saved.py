@@ -15,6 +15,7 @@ from tele.store.columns import NAMES
 from tele.store.decode import fill
 from tele.store.journals import Header, headers, read_tails
 from tele.store.layout import Layout
+from tele.store.line import Lines
 from tele.store.manifest import Segment, State
 from tele.store.nesting import outside
 from tele.store.remarks import ABOUT_THE_STORE, PRUNED
@@ -74,7 +75,7 @@ def _from_journal(con: duckdb.DuckDBPyConnection, header: Header, stretches: lis
     for tail in read_tails(header, None):
         wanted = [line for line in tail.scan.lines if any(a <= _number(line) <= b for a, b in stretches)]
         if wanted:
-            fill(con, "saved", [(header.writer, wanted)], version=header.version)
+            fill(con, "saved", [(header.writer, Lines.of(wanted))], version=header.version)
 
 
 def _number(line: bytes) -> int:

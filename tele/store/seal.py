@@ -114,7 +114,7 @@ def _batch(layout: Layout, state: State, there: dict[str, int]) -> list[Tail]:
             tail = tail.closed()
         if tail.scan.end > (sealed.offset if sealed else 0):
             tails.append(tail)
-            room -= sum(map(len, tail.scan.lines))
+            room -= tail.scan.lines.size
         if room <= 0:
             break
     return tails

@@ -9,7 +9,7 @@ LINES = [finish(b'{"name":"a"', 1), finish(b'{"name":"\xc3\xa9 \\" }"', 2), fini
 
 def test_what_was_finished_is_read_back_in_order():
     found = scan(b"".join(LINES), expected=1)
-    assert found.lines == [line[:-1] for line in LINES]
+    assert list(found.lines) == [line[:-1] for line in LINES]
     assert (found.first, found.next, found.torn, found.damage) == (1, 4, 0, [])
 
 

@@ -444,7 +444,7 @@ def test_a_line_of_the_journal_verifies_by_hand(layout):
     line = journals(layout)[0].read_bytes().splitlines()[1]
     content, _, tail = line.rpartition(b',"crc":"')
     assert tail == f'{zlib.crc32(content):08x}"}}'.encode()
-    assert scan(line + b"\n", expected=1).lines == [line]
+    assert list(scan(line + b"\n", expected=1).lines) == [line]
 
 
 def test_a_store_that_comes_to_be_while_it_is_looked_for_is_not_taken_for_a_foreign_folder(tmp_path, monkeypatch):
