@@ -20,7 +20,7 @@ from tele.store.layout import Layout
 from tele.store.lease import changing
 from tele.store.manifest import CHECKPOINT_EVERY, Entry, Segment, State, newest, publish
 from tele.store.schema import quoted
-from tele.store.segments import ORDER, verify, write
+from tele.store.segments import BYTES, ORDER, verify, write
 from tele.store.sweep import sweep
 from tele.store.workbench import workbench
 
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["TARGET_ROWS", "CompactReport", "columns_of", "compact", "groups", "merge"]
 
 TARGET_ROWS = 1_000_000
+_TARGET_BYTES = 4 * 1024**3
+"""Of text in one file."""
+_WIDEST = 64 * 1024
+"""Bytes of text in a row: of longer ones DuckDB, which handles 2,048 rows together, would have too much in hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +86,19 @@ def groups(state: State, target_rows: int = TARGET_ROWS) -> Iterator[list[Segmen
     """Neighbours in time of one experiment that make a file of at most `target_rows` rows."""
     experiments: dict[str, list[Segment]] = {}
     for segment in state.segments.values():
-        if segment.rows <= target_rows // 2:
+        small = segment.rows <= target_rows // 2 and (segment.text_bytes or 0) <= _TARGET_BYTES // 2
+        if small and segment.width <= _WIDEST:
             experiments.setdefault(segment.experiment_id, []).append(segment)
-    for small in experiments.values():
+    for found in experiments.values():
         group: list[Segment] = []
-        rows = 0
-        for segment in sorted(small, key=_begin):
-            if rows + segment.rows > target_rows:
+        rows = text = 0
+        for segment in sorted(found, key=_begin):
+            rows, text = rows + segment.rows, text + (segment.text_bytes or 0)
+            if rows > target_rows or text > _TARGET_BYTES:
                 if len(group) > 1:
                     yield group
-                group, rows = [], 0
+                group, rows, text = [], segment.rows, segment.text_bytes or 0
             group.append(segment)
-            rows += segment.rows
         if len(group) > 1:
             yield group
 
@@ -107,9 +112,11 @@ def merge(con: duckdb.DuckDBPyConnection, layout: Layout, group: list[Segment], 
     ordered = sorted(group, key=_begin)
     rows = f"SELECT * FROM ({_selected(layout, ordered)}) WHERE {where}"
     sort = "" if _in_order(con, layout, ordered) else f" ORDER BY {ORDER}"
-    made = write(con, layout, rows + sort, group[0].experiment_id, _ranges(group))
+    count, size, *digest = _digest(con, rows)
+    width = size / count if count else 0.0
+    made = write(con, layout, rows + sort, group[0].experiment_id, _ranges(group), width=width)
     new = f"SELECT * FROM read_parquet({quoted(layout.root / made.path)})"
-    if _digest(con, rows) != _digest(con, new):
+    if _digest(con, new) != (count, size, *digest):
         (layout.root / made.path).unlink()
         raise DamagedFile(layout.root / made.path, "the rows read back are not those that were written")
     return made
@@ -148,12 +155,12 @@ def _in_order(con: duckdb.DuckDBPyConnection, layout: Layout, ordered: list[Segm
     return bool(con.execute(query).fetchall() == [(0,)])
 
 
-def _digest(con: duckdb.DuckDBPyConnection, rows: str) -> list[tuple[object, ...]]:
-    """Count and checksum of rows in any order: every value of every column counts."""
+def _digest(con: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, int, int, int]:
+    """Count, bytes of what may be long, and checksums of rows in any order: every value of every column counts."""
     names = ", ".join(f'"{name}"' for name in NAMES)
-    return con.execute(
-        f"SELECT count(*), bit_xor(hash({names})), sum(hash({names}) % 1000003) FROM ({rows})"
-    ).fetchall()
+    query = f"""SELECT count(*), coalesce(sum({BYTES}), 0), coalesce(bit_xor(hash({names})), 0),
+        coalesce(sum(hash({names}) % 1000003), 0) FROM ({rows})"""
+    return con.execute(query).fetchall()[0]
 
 
 def _ranges(group: list[Segment]) -> dict[str, list[list[int]]]:

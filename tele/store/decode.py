@@ -17,7 +17,7 @@ from tele.store.names import DEFAULT_EXPERIMENT, experiment_id
 from tele.store.schema import empty_select, journal_struct
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import duckdb
     import pyarrow as pa
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["decode", "fill", "lift", "lines_table", "shown"]
 
 _SHOWN = 60
+_PART = 32 * 1024 * 1024
+"""Bytes of lines that DuckDB decodes at a time: it takes 2,048 lines together, and some ten times their bytes."""
 _DERIVED = {
     "time": "make_timestamptz(j.start_ns // 1000)",
     "end_time": "make_timestamptz(j.end_ns // 1000)",
@@ -80,17 +82,35 @@ def fill(
     import pyarrow as pa
 
     con.execute(f"CREATE TABLE IF NOT EXISTS {table} AS {empty_select()}")
-    odd: list[tuple[str, bytes]] = []
+    odd = []
     try:
-        decode(con, lines_table(batches), version=version).insert_into(table)
-    except (duckdb.Error, pa.ArrowInvalid):
-        sound, odd = _sift(con, batches, version)
-        if not odd:
-            raise
-        decode(con, lines_table(sound), version=version).insert_into(table)
+        for some in _parts(batches):
+            try:
+                decode(con, lines_table(some), version=version).insert_into(table)
+            except duckdb.OperationalError:  # no memory, no disk: that says nothing of the lines
+                raise
+            except (duckdb.Error, pa.ArrowInvalid):
+                sound, found = _sift(con, some, version)
+                if not found:
+                    raise
+                decode(con, lines_table(sound), version=version).insert_into(table)
+                odd += found
     finally:
         con.unregister("lines")  # else the text of the lines stays in memory beside the rows
     return odd
+
+
+def _parts(batches: Sequence[tuple[str, Lines]]) -> Iterator[list[tuple[str, Lines]]]:
+    """Parts of `batches` of about `_PART` bytes, in their order; at least one."""
+    some: list[tuple[str, Lines]] = []
+    room = _PART
+    for writer, lines in batches:
+        for part in lines.parts(room, _PART):
+            some.append((writer, part))
+            if (room := room - part.size) <= 0:
+                yield some
+                some, room = [], _PART
+    yield some
 
 
 def shown(line: bytes) -> str:

@@ -9,6 +9,7 @@ that each single flipped bit of a line, also one that only changes the case of a
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -70,6 +71,14 @@ class Lines(Sequence[bytes]):
     def size(self) -> int:
         """Bytes of all lines."""
         return sum(self.stops) - sum(self.starts)
+
+    def parts(self, first: int, size: int) -> Iterator[Lines]:
+        """Give the lines in parts that have `size` bytes or a line more, the first of them `first`, the last less."""
+        at, room = 0, first
+        while at < len(self):
+            end = bisect_left(self.stops, self.starts[at] + room, at) + 1
+            yield self[at:end]
+            at, room = end, size
 
     def adjacent(self) -> Lines:
         """Return the same lines with nothing but a newline between one and the next: copied where they are not so."""

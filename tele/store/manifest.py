@@ -70,6 +70,13 @@ class Segment:
     """Trace and span id of what the calls stand under and lies elsewhere; None where not known (see `nesting`)."""
     own: bool = False
     """Whether its spans were all recorded by tele, so that none of them is told elsewhere too."""
+    text_bytes: int | None = None
+    """About how many bytes its long columns have before compression; None where nobody counted."""
+
+    @property
+    def width(self) -> float:
+        """About how many bytes of long columns a row has; 0 where nobody counted."""
+        return (self.text_bytes or 0) / max(self.rows, 1)
 
 
 @dataclass(frozen=True, slots=True)

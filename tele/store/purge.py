@@ -34,7 +34,7 @@ from tele.store.references import references_in
 from tele.store.remarks import PURGED, Remark, remark
 from tele.store.schema import quoted
 from tele.store.seal import seal
-from tele.store.segments import verify, write
+from tele.store.segments import verify, widths, write
 from tele.store.sweep import sweep
 from tele.store.workbench import workbench
 
@@ -230,7 +230,8 @@ def _written(
         FROM (SELECT {columns_of(segment.schema)}, file_row_number AS place FROM {source}) AS s
         LEFT JOIN changed ON changed.place = s.place
         ORDER BY s.place"""
-    made = write(con, layout, f"SELECT * EXCLUDE (place) FROM ({query})", segment.experiment_id, segment.ranges)
+    rows, wide = f"SELECT * EXCLUDE (place) FROM ({query})", widths(con, source).get(segment.experiment_id)
+    made = write(con, layout, rows, segment.experiment_id, segment.ranges, width=wide)
     if _rest(con, layout, segment, names) != _rest(con, layout, made, names):
         (layout.root / made.path).unlink()
         raise DamagedFile(layout.root / made.path, "what was to stay is not what was read back")

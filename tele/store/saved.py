@@ -21,7 +21,7 @@ from tele.store.nesting import outside
 from tele.store.remarks import ABOUT_THE_STORE, PRUNED
 from tele.store.schema import empty_select, quoted
 from tele.store.seal import ranges
-from tele.store.segments import ORDER, own_name, write
+from tele.store.segments import ORDER, own_name, widths, write
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,9 +51,9 @@ def save(
     _leave_out(con, layout, state, there)
     con.execute("CREATE OR REPLACE TABLE saved AS SELECT DISTINCT ON (event_id) * FROM saved")
     rows = f"SELECT * FROM saved WHERE experiment_id = {{}} ORDER BY {ORDER}"
-    known = outside(con, "saved")
+    known, wide = outside(con, "saved"), widths(con, "saved")
     made = [
-        write(con, layout, rows.format(quoted(experiment)), experiment, by_writer, known)
+        write(con, layout, rows.format(quoted(experiment)), experiment, by_writer, known, wide[experiment])
         for experiment, by_writer in ranges(con, "saved").items()
     ]
     return made, _were_in(con, lost)

@@ -24,7 +24,7 @@ from tele.store.nesting import outside
 from tele.store.orphans import set_aside_orphans
 from tele.store.references import references_in
 from tele.store.schema import quoted
-from tele.store.segments import ORDER, write
+from tele.store.segments import ORDER, widths, write
 from tele.store.sweep import expired, sweep
 from tele.store.workbench import workbench
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH_BYTES", "SealReport", "due", "ranges", "seal", "steps"]
 
-BATCH_BYTES = 64 * 1024 * 1024
+BATCH_BYTES = 48 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,18 @@ def steps(con: duckdb.DuckDBPyConnection, layout: Layout, state: State) -> Itera
     The lease is held. What writers append meanwhile is left for the next time, or the lease would never be free.
     """
     there = {header.writer: size_of(header.path) for header in headers(layout)}
-    while tails := _batch(layout, state, there):
-        entry = _entry(con, layout, state, tails)
+    while entry := _next(con, layout, state, there):
         state = publish(layout, state, entry)
         yield entry, state
+
+
+def _next(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, there: dict[str, int]) -> Entry | None:
+    """Write the segments of the next batch; None where there is none. Nothing of the batch stays in memory."""
+    tails = _batch(layout, state, there)
+    try:
+        return _entry(con, layout, state, tails) if tails else None
+    finally:
+        con.execute("DROP TABLE IF EXISTS part")
 
 
 def due(layout: Layout) -> bool:
@@ -125,9 +133,9 @@ def _entry(con: duckdb.DuckDBPyConnection, layout: Layout, state: State, tails: 
     odd = _load_rows(con, tails)
     _sync(con, layout, tails)
     rows = f"SELECT * FROM ended WHERE experiment_id = {{}} ORDER BY {ORDER}"
-    known = outside(con, "ended")
+    known, wide = outside(con, "ended"), widths(con, "ended")
     segments = [
-        write(con, layout, rows.format(quoted(experiment)), experiment, by_writer, known)
+        write(con, layout, rows.format(quoted(experiment)), experiment, by_writer, known, wide[experiment])
         for experiment, by_writer in ranges(con, "ended").items()
     ]
     opened = _still_open(con, tails)
@@ -149,7 +157,6 @@ def _load_rows(con: duckdb.DuckDBPyConnection, tails: list[Tail]) -> dict[str, l
     for tail in tails:
         by_version[tail.header.version].append(tail)
     odd: dict[str, list[Damage]] = defaultdict(list)
-    con.execute("DROP TABLE IF EXISTS part")
     for version, group in by_version.items():
         for writer, line in fill(con, "part", [(t.header.writer, t.scan.lines) for t in group], version=version):
             [path] = [tail.header.path for tail in group if tail.header.writer == writer]
@@ -186,6 +193,8 @@ def _sync(con: duckdb.DuckDBPyConnection, layout: Layout, tails: list[Tail]) -> 
 
 def _still_open(con: duckdb.DuckDBPyConnection, tails: list[Tail]) -> dict[str, list[Any]]:
     """Starts whose end is not in this batch: event id to writer, line and schema version."""
+    if not con.execute("SELECT 1 FROM started LIMIT 1").fetchall():
+        return {}
     query = """SELECT event_id, writer, seq FROM started
                WHERE event_id NOT IN (SELECT event_id FROM ended WHERE kind = 'span') ORDER BY writer, seq"""
     wanted = {(writer, seq): event for event, writer, seq in con.execute(query).fetchall()}

@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tele.errors import DamagedFile, StoreNotWritable
-from tele.store.columns import SCHEMA_VERSION
+from tele.store.columns import COLUMNS, SCHEMA_VERSION
 from tele.store.files import fsync_folder
 from tele.store.layout import Layout
 from tele.store.manifest import Segment
 from tele.store.nesting import OWN, Outside, outside
 from tele.store.schema import quoted
+from tele.store.workbench import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import duckdb
 
-__all__ = ["ORDER", "ROW_GROUP", "faults", "own_name", "verify", "write"]
+__all__ = ["BYTES", "ORDER", "ROW_GROUP", "faults", "own_name", "verify", "widths", "write"]
 
 ROW_GROUP = 20_480
 """Rows that are read together: few enough that one trace costs little; six times as many save 1 % of the bytes."""
@@ -31,9 +32,15 @@ ORDER = "start_ns NULLS LAST, writer, seq"
 """How the rows of a segment are sorted."""
 _FACTS = f"""count(*), min(start_ns), max(start_ns), min(trace_id), max(trace_id),
     count(*) FILTER (kind = 'event' AND name = 'tele.amended'), {OWN}"""
+BYTES = " + ".join(f"coalesce(strlen({name}), 0)" for name in ("error_message", *(c.name for c in COLUMNS if c.json)))
+"""SQL: bytes of a row in the columns that may be long."""
 _NAMED = 20
 _EXPERIMENT_ID = re.compile(r"e[0-9a-f]{20}")
-_OPTIONS = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 2, ROW_GROUP_SIZE {ROW_GROUP}"
+_OPTIONS = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 2"
+_VECTOR = 2048
+"""Rows that DuckDB hands on together: the least that a row group holds."""
+_GROUP_BYTES = 64 * 1024 * 1024
+"""Of a row group before compression: it is held in memory while it is written, and while it is read."""
 
 
 def write(
@@ -43,10 +50,12 @@ def write(
     experiment_id: str,
     ranges: dict[str, list[list[int]]],
     known: Mapping[str, Outside] | None = None,
+    width: float | None = None,
 ) -> Segment:
     """Seal the rows of the query `rows`, all of one experiment, in its order (see `ORDER`).
 
-    `known` is what `nesting.outside` says of rows that these are among, where somebody has asked.
+    `known` is what `nesting.outside` says of rows that these are among, where somebody has asked; `width` is about how
+    many bytes a row has before compression (see `widths`), where that may be much.
 
     The file is written under a temporary name, synced, read back, renamed to the beginning of its own SHA-256, so that
     it can be trusted also where the manifest is lost, and its folder is synced. Raises StoreNotWritable, as on a full
@@ -61,13 +70,14 @@ def write(
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)
             fsync_folder(layout.segments)
-        con.execute(f"COPY ({rows}) TO {quoted(temporary)} ({_OPTIONS}, {metadata})")
+        options = f"{_OPTIONS}, ROW_GROUP_SIZE {_group(width or 1.0)}, {metadata}"
+        con.execute(f"COPY ({rows}) TO {quoted(temporary)} ({options})")
         path, size, digest = _settle(temporary)
         facts = con.execute(f"SELECT {_FACTS} FROM read_parquet({quoted(path)})").fetchall()
         if known is None:
             known = outside(con, f"read_parquet({quoted(path)})")
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
-        raise StoreNotWritable(layout.root, _reason(error)) from None
+        raise StoreNotWritable(layout.root, reason(error)) from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -88,9 +98,21 @@ def write(
         amended,
         known.get(experiment_id, []),
         own,
+        None if width is None else round(width * count),
     )
     _remember(_memory(layout), [_mark(segment, path.stat())])
     return segment
+
+
+def _group(width: float) -> int:
+    """Rows of a group, where a row has `width` bytes: long prompts by ten thousands would not fit into memory."""
+    fit = int(_GROUP_BYTES / max(width, 1.0)) // _VECTOR * _VECTOR
+    return max(_VECTOR, min(ROW_GROUP, fit))
+
+
+def widths(con: duckdb.DuckDBPyConnection, rows: str) -> dict[str, float]:
+    """By experiment, about how many bytes one of `rows` (SQL of FROM) has before compression."""
+    return dict(con.execute(f"SELECT experiment_id, avg({BYTES}) FROM {rows} GROUP BY 1").fetchall())
 
 
 def _settle(temporary: Path) -> tuple[Path, int, str]:
@@ -103,14 +125,6 @@ def _settle(temporary: Path) -> tuple[Path, int, str]:
     path = temporary.rename(temporary.with_name(f"{digest[:_NAMED]}.parquet"))
     fsync_folder(path.parent)
     return path, size, digest
-
-
-def _reason(error: Exception) -> str:
-    """What the system said; DuckDB wraps it in JSON, and names a temporary file."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    inner = re.search(r'"exception_message":"((?:[^"\\]|\\.)*)"', str(error))
-    return (inner[1] if inner else str(error)).rpartition(": ")[2]
 
 
 def own_name(path: Path) -> bool:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tele.errors import DamagedFile
-from tele.store import sweep
+from tele.store import sweep, workbench
 from tele.store.compact import compact, groups
 from tele.store.journal import Journal
 from tele.store.layout import Layout, prepare
@@ -150,3 +150,41 @@ def test_a_group_is_of_one_experiment_and_of_neighbours_in_time(layout):
     [group] = groups(state, 100)
     assert [segment.min_ns for segment in group] == [0, 10_000, 20_000, 30_000]
     assert [len(group) for group in groups(state, 20)] == [2, 2]
+
+
+def long_rows(layout: Layout, rows: int, size: int) -> None:
+    """Segments of calls whose prompts have about `size` bytes each, the same words in another order."""
+    journal = Journal(layout, "buffered")
+    for n in range(rows):
+        facts = {"experiment": "x", "experiment_id": experiment_id("x"), "kind": "span", "name": "chat", "status": "ok"}
+        prompt = f"{n:>8} a word of the prompt " * (size // 30)
+        row = {"event_id": f"{n:032x}", "start_ns": n, "end_ns": n + 5, **facts, "input": prompt}
+        journal.append(json.dumps(row).encode()[:-1])
+        if n % (rows // 4) == 0:
+            journal.flush()
+            seal(layout)
+    journal.close()
+    seal(layout)
+
+
+def test_calls_with_long_prompts_are_compacted_within_the_memory_that_there_is(layout, monkeypatch):
+    long_rows(layout, 10_000, 25_000)
+    with open_store(layout.root) as store:
+        before = store.rows("SELECT count(*), sum(strlen(input)), bit_xor(hash(input)) FROM events")
+    monkeypatch.setattr(workbench, "MEMORY_LIMIT", "200MB")  # a group of 10,000 such rows alone takes 250
+    report = compact(layout)
+    [segment] = load(layout).segments.values()
+    groups_of = pq.read_metadata(layout.root / segment.path)
+    assert (report.rows, report.after) == (10_000, 1)
+    assert max(groups_of.row_group(n).num_rows for n in range(groups_of.num_row_groups)) < 5_000
+    assert segment.text_bytes == pytest.approx(before[0][1], rel=0.01)
+    with open_store(layout.root) as store:
+        assert store.rows("SELECT count(*), sum(strlen(input)), bit_xor(hash(input)) FROM events") == before
+
+
+def test_rows_that_are_too_long_to_hold_thousands_of_them_are_left_as_they_are(layout):
+    long_rows(layout, 80, 100_000)
+    segments(layout, range(2))
+    small = [s for s in load(layout).segments.values() if s.width < 1000]
+    assert compact(layout).before == len(small) == 2
+    assert sum(s.rows for s in load(layout).segments.values() if s.width > 90_000) == 80

@@ -66,7 +66,7 @@ def append(journal, experiment, number):
 @pytest.fixture(scope="module")
 def layout(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "_OPTIONS", segments._OPTIONS.replace(str(segments.ROW_GROUP), str(ROW_GROUP)))
+        patch.setattr(segments, "ROW_GROUP", ROW_GROUP)
         made = prepare(tmp_path_factory.mktemp("pruning") / ".tele")
         journal = Journal(made, "buffered")
         for number in range(SEALS):
@@ -191,7 +191,7 @@ def test_a_window_of_time_reads_what_overlaps_it(layout, groups, seed, rows):
 
 
 def test_compacted_files_prune_as_the_small_ones_did(layout, tmp_path, monkeypatch):
-    monkeypatch.setattr(segments, "_OPTIONS", segments._OPTIONS.replace(str(segments.ROW_GROUP), str(ROW_GROUP)))
+    monkeypatch.setattr(segments, "ROW_GROUP", ROW_GROUP)
     copy = prepare(tmp_path / ".tele")
     journal = Journal(copy, "buffered")
     for number in range(3):
@@ -210,7 +210,8 @@ def test_compacted_files_prune_as_the_small_ones_did(layout, tmp_path, monkeypat
     by_time, _ = scanned(copy, f"SELECT * FROM events WHERE start_ns >= {low} AND start_ns < {high}")
 
     assert files == 1
-    assert 3 * ROWS // (2 * ROW_GROUP) < there <= -(-3 * ROWS // ROW_GROUP), "a group ends with the vector that fills it"
+    least, most = 3 * ROWS // (2 * ROW_GROUP), -(-3 * ROWS // ROW_GROUP)
+    assert least < there <= most, "a group ends with the vector that fills it"
     assert 1 <= by_trace <= 2
     assert 1 <= by_time <= 2
 
