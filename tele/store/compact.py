@@ -19,8 +19,8 @@ from tele.store.decode import lift
 from tele.store.layout import Layout
 from tele.store.lease import changing
 from tele.store.manifest import CHECKPOINT_EVERY, Entry, Segment, State, newest, publish
-from tele.store.schema import quoted
-from tele.store.segments import BYTES, ORDER, verify, write
+from tele.store.schema import TEXT_BYTES, quoted
+from tele.store.segments import ORDER, verify, write
 from tele.store.sweep import sweep
 from tele.store.workbench import workbench
 
@@ -32,7 +32,7 @@ __all__ = ["TARGET_ROWS", "CompactReport", "columns_of", "compact", "groups", "m
 TARGET_ROWS = 1_000_000
 _TARGET_BYTES = 4 * 1024**3
 """Of text in one file."""
-_WIDEST = 64 * 1024
+_WIDEST = 32 * 1024
 """Bytes of text in a row: of longer ones DuckDB, which handles 2,048 rows together, would have too much in hand."""
 
 
@@ -158,7 +158,7 @@ def _in_order(con: duckdb.DuckDBPyConnection, layout: Layout, ordered: list[Segm
 def _digest(con: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, int, int, int]:
     """Count, bytes of what may be long, and checksums of rows in any order: every value of every column counts."""
     names = ", ".join(f'"{name}"' for name in NAMES)
-    query = f"""SELECT count(*), coalesce(sum({BYTES}), 0), coalesce(bit_xor(hash({names})), 0),
+    query = f"""SELECT count(*), coalesce(sum({TEXT_BYTES}), 0), coalesce(bit_xor(hash({names})), 0),
         coalesce(sum(hash({names}) % 1000003), 0) FROM ({rows})"""
     return con.execute(query).fetchall()[0]
 

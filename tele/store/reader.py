@@ -284,8 +284,8 @@ def refusal(error: duckdb.Error) -> BadQuery:
 
     if isinstance(error, duckdb.OutOfMemoryException):
         return BadQuery(
-            "The query needs more memory than the reader may take. Give it more, such as "
-            '`tele sql --memory 4GB` or `tele.open(memory_limit="4GB")`, or ask for fewer rows or columns.'
+            "The query needs more memory than the reader may take. Ask for fewer rows or columns, or give it more: "
+            '`tele sql --memory 4GB`, `tele.open(memory_limit="4GB")`.'
         )
     return BadQuery(str(error))
 

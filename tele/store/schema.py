@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "TEXT_BYTES",
     "arrow_schema",
     "columns_markdown",
     "empty_select",
@@ -20,6 +21,8 @@ __all__ = [
     "quoted",
 ]
 
+TEXT_BYTES = " + ".join(f"coalesce(strlen({c.name}), 0)" for c in COLUMNS if c.json or c.name == "error_message")
+"""SQL: bytes of a row in the columns that may be long."""
 _JSON_TYPES: dict[str, Any] = {
     "VARCHAR": {"type": "string"},
     "BIGINT": {"type": "integer"},

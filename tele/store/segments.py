@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tele.errors import DamagedFile, StoreNotWritable
-from tele.store.columns import COLUMNS, SCHEMA_VERSION
+from tele.store.columns import SCHEMA_VERSION
 from tele.store.files import fsync_folder
 from tele.store.layout import Layout
 from tele.store.manifest import Segment
 from tele.store.nesting import OWN, Outside, outside
-from tele.store.schema import quoted
+from tele.store.schema import TEXT_BYTES, quoted
 from tele.store.workbench import reason
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["BYTES", "ORDER", "ROW_GROUP", "faults", "own_name", "verify", "widths", "write"]
+__all__ = ["ORDER", "ROW_GROUP", "faults", "own_name", "verify", "widths", "write"]
 
 ROW_GROUP = 20_480
 """Rows that are read together: few enough that one trace costs little; six times as many save 1 % of the bytes."""
@@ -32,8 +32,6 @@ ORDER = "start_ns NULLS LAST, writer, seq"
 """How the rows of a segment are sorted."""
 _FACTS = f"""count(*), min(start_ns), max(start_ns), min(trace_id), max(trace_id),
     count(*) FILTER (kind = 'event' AND name = 'tele.amended'), {OWN}"""
-BYTES = " + ".join(f"coalesce(strlen({name}), 0)" for name in ("error_message", *(c.name for c in COLUMNS if c.json)))
-"""SQL: bytes of a row in the columns that may be long."""
 _NAMED = 20
 _EXPERIMENT_ID = re.compile(r"e[0-9a-f]{20}")
 _OPTIONS = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 2"
@@ -112,7 +110,7 @@ def _group(width: float) -> int:
 
 def widths(con: duckdb.DuckDBPyConnection, rows: str) -> dict[str, float]:
     """By experiment, about how many bytes one of `rows` (SQL of FROM) has before compression."""
-    return dict(con.execute(f"SELECT experiment_id, avg({BYTES}) FROM {rows} GROUP BY 1").fetchall())
+    return dict(con.execute(f"SELECT experiment_id, avg({TEXT_BYTES}) FROM {rows} GROUP BY 1").fetchall())
 
 
 def _settle(temporary: Path) -> tuple[Path, int, str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tele.store.columns import COLUMNS
 from tele.trace.tree import Node
 from tele.trace.tree import build as grow
 from tele.viewer.bodies import Bodies, attach
 from tele.viewer.encode import BlockWriter
 from tele.viewer.lists import LOW_CONFIDENCE, chains, ensembles
+from tele.viewer.reading import SHOWN, Part, Row, Trace, parts, read, traces, with_texts
 from tele.viewer.spans import FLAGS, SpanTable, Totals, TraceTable, flag_bits
 from tele.viewer.target import Reader, Target, resolve
 
@@ -20,12 +20,7 @@ MAX_ROWS = 1_000_000
 """Rows of one page; traces beyond are left out, and the page says how many."""
 MAX_BODIES = 256 * 1024 * 1024
 """Characters of packed bodies in one page (a browser holds a text of about 512 M); the same holds."""
-_AT_ONCE = 20_000
 _ID_ROWS = 4096
-_READ = tuple(column.name for column in COLUMNS if not column.derived and column.name != "seq")
-_SHOWN = "(kind = 'span' OR (trace_id IS NOT NULL AND NOT starts_with(name, 'tele.')))"
-
-Row = Mapping[str, object]
 
 
 @dataclass(slots=True)
@@ -69,7 +64,7 @@ def build(reader: Reader, name: str) -> Model:
     """
     target = resolve(reader, name)
     model, bodies = Model(target), Bodies(reader)
-    for part in _parts(_traces(reader, model)):
+    for part in parts(_kept(model, traces(reader, target))):
         _read(reader, model, bodies, part)
     model.bodies.close()
     model.ids.close()
@@ -80,54 +75,30 @@ def build(reader: Reader, name: str) -> Model:
     return model
 
 
-def _traces(reader: Reader, model: Model) -> list[tuple[str | None, int]]:
-    sql = (
-        f"SELECT trace_id, count(*) FROM events WHERE {model.target.where} AND {_SHOWN} "
-        "GROUP BY trace_id ORDER BY min(start_ns) NULLS LAST, trace_id"
-    )
-    found = [(row[0], int(row[1])) for row in reader.rows(sql, model.target.params)]
+def _kept(model: Model, found: list[Trace]) -> list[Trace]:
     kept, rows = 0, 0
-    for _, count in found:
-        if kept and rows + count > MAX_ROWS:
+    for trace in found:
+        if kept and rows + trace.rows > MAX_ROWS:
             break
-        kept, rows = kept + 1, rows + count
+        kept, rows = kept + 1, rows + trace.rows
     if kept < len(found):
         model.notes.append(f"{len(found) - kept:,} later traces are left out: a page holds {MAX_ROWS:,} rows.")
     return found[:kept]
 
 
-def _parts(traces: Sequence[tuple[str | None, int]]) -> Iterator[list[str | None]]:
-    part: list[str | None] = []
-    rows = 0
-    for trace_id, count in traces:
-        if part and rows + count > _AT_ONCE:
-            yield part
-            part, rows = [], 0
-        part.append(trace_id)
-        rows += count
-    if part:
-        yield part
-
-
-def _read(reader: Reader, model: Model, bodies: Bodies, part: list[str | None]) -> None:
-    where = (
-        f"{model.target.where} AND (trace_id IN (SELECT unnest(?::VARCHAR[])){' OR trace_id IS NULL' * (None in part)})"
-    )
-    params = [*model.target.params, [trace_id for trace_id in part if trace_id is not None]]
-    found = reader.rows(
-        f"SELECT {', '.join(_READ)} FROM events WHERE {where} AND {_SHOWN} ORDER BY start_ns NULLS LAST, event_id",
-        params,
-    )
+def _read(reader: Reader, model: Model, bodies: Bodies, part: Part) -> None:
+    where, params = part.where(model.target)
     calls = {row[0] for row in reader.rows(f"SELECT event_id FROM llm_calls WHERE {where}", params)}
-    by_trace: dict[str | None, list[Row]] = {trace_id: [] for trace_id in part}
-    for values in found:
-        row = dict(zip(_READ, values, strict=True))
-        by_trace[values[_READ.index("trace_id")]].append(row)
+    by_trace: dict[str | None, list[Row]] = {trace.id: [] for trace in part.traces}
+    for row in read(reader, model.target, part):
+        by_trace[row["trace_id"]].append(row)  # type: ignore[index]  # a text or NULL, as its column is
     for trace_id, rows in by_trace.items():
-        _add(model, bodies, trace_id, rows, calls)
+        found = with_texts(reader, model.target, part, _add(model, trace_id, rows, calls))
+        model.bodies.extend(bodies.of(row, on_it) for row, on_it in found)
 
 
-def _add(model: Model, bodies: Bodies, trace_id: str | None, rows: list[Row], calls: set[str]) -> None:
+def _add(model: Model, trace_id: str | None, rows: list[Row], calls: set[str]) -> Iterator[tuple[Row, Sequence[Row]]]:
+    """Add one trace but for its bodies; give its rows as the page lists them, each with the events on it."""
     spans = [row for row in rows if row["kind"] == "span"]
     on, loose = attach([row for row in rows if row["kind"] != "span"], spans)
     forest = grow([*spans, *(_hung(row) for row in loose)])
@@ -143,7 +114,7 @@ def _add(model: Model, bodies: Bodies, trace_id: str | None, rows: list[Row], ca
     model.totals.add(totals)
     model.ids.extend(node.span["span_id"] for node in nodes)
     # events stand once, at the first span of their id
-    model.bodies.extend(bodies.of(node.span, on.pop(str(node.span["span_id"]), ())) for node in nodes)
+    return ((node.span, on.pop(str(node.span["span_id"]), ())) for node in nodes)
 
 
 def _hung(event: Row) -> dict[str, object]:
@@ -207,7 +178,7 @@ def _runs(reader: Reader, target: Target) -> list[dict[str, object]]:
 
 
 def _say(reader: Reader, model: Model, bodies: Bodies) -> None:
-    sql = f"SELECT count(*) FROM events WHERE {model.target.where} AND NOT {_SHOWN} AND NOT starts_with(name, 'tele.')"
+    sql = f"SELECT count(*) FROM events WHERE {model.target.where} AND NOT {SHOWN} AND NOT starts_with(name, 'tele.')"
     said = (
         (
             int(reader.rows(sql, model.target.params)[0][0]),

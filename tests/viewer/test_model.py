@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tele.viewer import model as module
+from tele.viewer import reading
 from tele.viewer.bodies import MAX_TEXT
 from tele.viewer.encode import unpack
 from tele.viewer.model import build
@@ -171,13 +172,16 @@ def test_traces_beyond_what_a_page_holds_are_left_out_and_counted(memory, monkey
     assert model.notes == ["2 later traces are left out: a page holds 3 rows."]
 
 
-def test_traces_read_in_several_parts_are_the_same_page(memory, monkeypatch):
+@pytest.mark.parametrize(("name", "most"), [("AT_ONCE", 10), ("BYTES_AT_ONCE", 900), ("BYTES_AT_ONCE", 40)])
+def test_a_store_read_in_several_parts_is_the_same_page(memory, monkeypatch, name, most):
     records = memory.experiment(items=6)
-    whole = build(memory.Memory(records), "prompt-ab").data()
+    whole = build(memory.Memory(records), "prompt-ab")
 
-    monkeypatch.setattr(module, "_AT_ONCE", 10)
+    monkeypatch.setattr(reading, name, most)
+    found = build(memory.Memory(records), "prompt-ab")
 
-    assert build(memory.Memory(records), "prompt-ab").data() == whole
+    assert found.data() == whole.data()
+    assert [unpack(block) for block in found.bodies.blocks] == [unpack(block) for block in whole.bodies.blocks]
 
 
 def test_counts_equal_what_a_few_lines_count_in_the_records(memory):
