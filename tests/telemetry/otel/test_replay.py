@@ -24,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tele.telemetry.ingest import Place, otlp, protobuf
 from tele.telemetry.otel import replaying, sending
+from tele.telemetry.otel import stored as stored_rows
 from tele.telemetry.otel.sending import Endpoint
 
 SECRET = "sk-ant-" + "a1B2" * 10
@@ -203,6 +204,26 @@ def test_many_spans_go_in_batches(collector, tele_store, monkeypatch):
 
 
 # ── the protocol ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_rows_that_are_too_long_to_sort_together_go_in_the_same_order(collector, tele_store, monkeypatch):
+    with tele.experiment("e"):
+        for number in range(30):
+            with tele.span("step", item_id=str(number), note="long " * 100):
+                tele.event("said", text=f"{number} " * 200)
+            tele.metric("loss", number / 30, step=number)
+    replay(tele_store, collector)
+    whole = [collector.records(signal) for signal in ("traces", "logs", "metrics")]
+    collector.requests.clear()
+    parted = []
+    monkeypatch.setattr(stored_rows, "_PART_BYTES", 2000)
+    monkeypatch.setattr(stored_rows, "_SHORT", 10)
+    query = stored_rows._query
+    monkeypatch.setattr(stored_rows, "_query", lambda *asked: parted.append(asked[2]) or query(*asked))
+    replay(tele_store, collector)
+    assert [collector.records(signal) for signal in ("traces", "logs", "metrics")] == whole
+    assert [record["item_id"] for record in whole[0]] == [str(number) for number in range(30)]
+    assert len(parted) > 10
 
 
 @pytest.fixture
