@@ -32,6 +32,8 @@ __all__ = ["TARGET_ROWS", "CompactReport", "columns_of", "compact", "groups", "m
 TARGET_ROWS = 1_000_000
 _TARGET_BYTES = 4 * 1024**3
 """Of text in one file."""
+_WIDE, _WIDE_BYTES = 2 * 1024, 256 * 1024**2
+"""Bytes of text in a row, from which on DuckDB does not sort what is beyond its memory, and those in a file of such."""
 _WIDEST = 32 * 1024
 """Bytes of text in a row: of longer ones DuckDB, which handles 2,048 rows together, would have too much in hand."""
 
@@ -84,17 +86,18 @@ def compact(
 
 def groups(state: State, target_rows: int = TARGET_ROWS) -> Iterator[list[Segment]]:
     """Neighbours in time of one experiment that make a file of at most `target_rows` rows."""
-    experiments: dict[str, list[Segment]] = {}
+    experiments: dict[tuple[str, bool], list[Segment]] = {}
     for segment in state.segments.values():
-        small = segment.rows <= target_rows // 2 and (segment.text_bytes or 0) <= _TARGET_BYTES // 2
-        if small and segment.width <= _WIDEST:
-            experiments.setdefault(segment.experiment_id, []).append(segment)
-    for found in experiments.values():
+        wide, text = segment.width > _WIDE, segment.text_bytes or 0
+        most = _WIDE_BYTES if wide else _TARGET_BYTES
+        if segment.rows <= target_rows // 2 and text <= most // 2 and segment.width <= _WIDEST:
+            experiments.setdefault((segment.experiment_id, wide), []).append(segment)
+    for (_, wide), found in experiments.items():
         group: list[Segment] = []
-        rows = text = 0
+        rows, text, most = 0, 0, _WIDE_BYTES if wide else _TARGET_BYTES
         for segment in sorted(found, key=_begin):
             rows, text = rows + segment.rows, text + (segment.text_bytes or 0)
-            if rows > target_rows or text > _TARGET_BYTES:
+            if rows > target_rows or text > most:
                 if len(group) > 1:
                     yield group
                 group, rows, text = [], segment.rows, segment.text_bytes or 0

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tele.errors import DamagedFile
+from tele.store import compact as compaction
 from tele.store import sweep, workbench
 from tele.store.compact import compact, groups
 from tele.store.journal import Journal
@@ -152,15 +153,15 @@ def test_a_group_is_of_one_experiment_and_of_neighbours_in_time(layout):
     assert [len(group) for group in groups(state, 20)] == [2, 2]
 
 
-def long_rows(layout: Layout, rows: int, size: int) -> None:
-    """Segments of calls whose prompts have about `size` bytes each, the same words in another order."""
+def long_rows(layout: Layout, rows: int, size: int, *, first: int = 0, step: int = 1) -> None:
+    """Segments of calls whose prompts have about `size` bytes each; `step` nanoseconds apart."""
     journal = Journal(layout, "buffered")
-    for n in range(rows):
+    for n in range(first, first + rows * step, step):
         facts = {"experiment": "x", "experiment_id": experiment_id("x"), "kind": "span", "name": "chat", "status": "ok"}
         prompt = f"{n:>8} a word of the prompt " * (size // 30)
         row = {"event_id": f"{n:032x}", "start_ns": n, "end_ns": n + 5, **facts, "input": prompt}
         journal.append(json.dumps(row).encode()[:-1])
-        if n % (rows // 4) == 0:
+        if n // step % (rows // 4) == 0:
             journal.flush()
             seal(layout)
     journal.close()
@@ -180,6 +181,24 @@ def test_calls_with_long_prompts_are_compacted_within_the_memory_that_there_is(l
     assert segment.text_bytes == pytest.approx(before[0][1], rel=0.01)
     with open_store(layout.root) as store:
         assert store.rows("SELECT count(*), sum(strlen(input)), bit_xor(hash(input)) FROM events") == before
+
+
+def test_calls_with_long_prompts_of_two_writers_at_a_time_are_sorted_within_the_memory_that_there_is(
+    layout, monkeypatch
+):
+    for writer in range(2):
+        long_rows(layout, 3_000, 20_000, first=writer, step=2)
+    with open_store(layout.root) as store:
+        before = store.rows("SELECT count(*), sum(strlen(input)), bit_xor(hash(input)) FROM events")
+    monkeypatch.setattr(workbench, "MEMORY_LIMIT", "100MB")  # all rows together are 120
+    monkeypatch.setattr(compaction, "_WIDE_BYTES", 40_000_000)  # as 256 MiB are to the memory of a compaction
+    report = compact(layout)
+    assert report.before > report.after > 1
+    with open_store(layout.root) as store:
+        assert store.rows("SELECT count(*), sum(strlen(input)), bit_xor(hash(input)) FROM events") == before
+    for segment in load(layout).segments.values():
+        starts = pq.read_table(layout.root / segment.path, columns=["start_ns"])["start_ns"].to_pylist()
+        assert starts == sorted(starts)
 
 
 def test_rows_that_are_too_long_to_hold_thousands_of_them_are_left_as_they_are(layout):

@@ -24,7 +24,7 @@ INLINE_BYTES = 4 << 20
 """A body above this stays a reference to the blob that the store has of it."""
 _READ = 512
 """Rows that are read at once."""
-_PART_BYTES, _SHORT = 64 << 20, 4096
+_PART_BYTES, _SHORT = 64 << 20, 2048
 """Bytes of the texts of rows that are sorted together, where a row has more than these on average."""
 _NAMES = [column.name for column in COLUMNS if column.name not in {"time", "end_time", "writer", "seq"}]
 _JSON = [column.name for column in COLUMNS if column.json]
