@@ -316,10 +316,8 @@ def test_a_closed_journal_that_is_cut_at_the_end_of_a_line_is_named(tmp_path):
     sound(open_layout(path))
 
 
-@pytest.mark.parametrize("deep", [False, True])
-@pytest.mark.parametrize("behind", [1, 3])
-def test_zeros_across_the_sealed_offset_cost_what_stands_behind_it(tmp_path, behind, deep):
-    path = tmp_path / ".tele"
+def half_sealed(path: Path) -> tuple[Layout, Path, bytes, int]:
+    """A store whose one journal is sealed up to its third span of six: the journal, its bytes, and where that ends."""
     with temporary_store(path):
         for item in range(6):
             with tele.span("work", item_id=str(item)):
@@ -330,36 +328,31 @@ def test_zeros_across_the_sealed_offset_cost_what_stands_behind_it(tmp_path, beh
     layout = open_layout(path)
     [sealed] = load(layout).journals.values()
     [journal] = layout.journals.glob("w*.jsonl")
-    content = journal.read_bytes()
-    tail = content[sealed.offset :].splitlines(keepends=True)
-    first, last = sealed.offset - 60, sealed.offset + sum(map(len, tail[:behind])) - 5
+    return layout, journal, journal.read_bytes(), sealed.offset
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("behind", [1, 3])
+def test_zeros_across_the_sealed_offset_cost_what_stands_behind_it(tmp_path, behind, deep):
+    layout, journal, content, offset = half_sealed(tmp_path / ".tele")
+    tail = content[offset:].splitlines(keepends=True)
+    first, last = offset - 60, offset + sum(map(len, tail[:behind])) - 5
     journal.write_bytes(content[:first] + bytes(last - first) + content[last:])
     lost = f"the records in {sum(map(len, tail[:behind])):,} bytes"
-    assert [(one.file, one.offset, one.lost) for one in check(path, deep=deep).findings] == [
-        (f"journal/{journal.name}", sealed.offset, lost)
-    ]
-    repair(path)
+    found = [(one.file, one.offset, one.lost) for one in check(layout.root, deep=deep).findings]
+    assert found == [(f"journal/{journal.name}", offset, lost)]
+    repair(layout.root)
     assert [item for *_, item in work(layout)] == list("012") + list("345")[behind:]
     sound(layout)
 
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_zeros_from_before_the_sealed_offset_to_the_end_are_counted_without_what_is_sealed(tmp_path, deep):
-    path = tmp_path / ".tele"
-    with temporary_store(path):
-        for item in range(6):
-            tele.event("x", item_id=str(item))
-            if item == 3:
-                tele.flush()
-                seal(prepare(path))
-    layout = open_layout(path)
-    [sealed] = load(layout).journals.values()
-    [journal] = layout.journals.glob("w*.jsonl")
-    content = journal.read_bytes()
-    first = sealed.offset - 60
+    layout, journal, content, offset = half_sealed(tmp_path / ".tele")
+    first = offset - 60
     journal.write_bytes(content[:first] + bytes(len(content) - first))
-    [finding] = check(path, deep=deep).findings
-    assert (finding.file, finding.lost) == (f"journal/{journal.name}", "2 records")
-    repair(path)
-    assert [item for *_, item in work(layout)] == ["0", "1", "2", "3"]
+    [finding] = check(layout.root, deep=deep).findings
+    assert (finding.file, finding.lost) == (f"journal/{journal.name}", "3 records")
+    repair(layout.root)
+    assert [item for *_, item in work(layout)] == ["0", "1", "2"]
     sound(layout)

@@ -209,7 +209,11 @@ class TestNumbersOfLibraries:
 
     def test_frames(self):
         pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
-        strict(plain([pd.DataFrame({"a": [1]}), pd.Series([1]), pd.NA, pd.NaT, pl.DataFrame({"a": [1]}), pl.col("a")]))
+        values = [pd.DataFrame({"a": [17]}), pd.Series([1]), pd.NA, pd.NaT, pl.DataFrame({"a": [18]}), pl.col("a")]
+        found = strict(plain(values))
+        assert "17" in found[0]["$repr"]
+        assert found[1] == {"$array": {"shape": [1], "dtype": "int64", "values": [1]}}
+        assert "18" in found[4]["$repr"]
 
 
 class TestEvil:
